@@ -1,0 +1,46 @@
+"""What is known of the system inside a template's volumes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSystem:
+    """One file system or swap area found at inspection."""
+
+    device: str  # vda1, vg0/root, vdb (the whole volume): relative to the server's targets
+    kind: str  # ext4, xfs, vfat, swap, unknown, ...
+    size_bytes: int
+    used_bytes: int | None
+    mount_point: str | None
+    uuid: str | None
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """The operating system found at inspection."""
+
+    kind: str  # linux, windows, freebsd, ...
+    distribution: str  # debian, ubuntu, ..., unknown
+    version: str  # 12.5
+    product: str  # "Debian GNU/Linux 12 (bookworm)"
+    hostname: str
+    root_device: str
+    file_systems: tuple[FileSystem, ...]
+    has_cloud_init: bool
+    has_guest_agent: bool
+    can_grow_root: bool  # growpart and a resizer are there and root is last on its volume: first boot grows it
+    package_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealing:
+    """What was done to the copy so that clones do not share the source's identity."""
+
+    is_sealed: bool
+    why_not: str | None  # set exactly when not sealed
+    actions: tuple[str, ...]  # one line each, in the past tense: "emptied /etc/machine-id"
+    trimmed_bytes: int  # freed by the trim of free space
+    notes: tuple[str, ...] = ()  # what could not be done, and what it means

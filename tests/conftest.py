@@ -1,0 +1,83 @@
+"""What all tests share: what a host lacks, which skips are forbidden, and which tests must not run side by side."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+LIBVIRT_URI = "qemu:///system"
+_HERE = Path(__file__).parent
+# Settings of the machine's own installation stay out of the tests; these two say where guests are built.
+_KEPT = {"ESTAMPE_CACHE", "ESTAMPE_DEBIAN_MIRROR"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--forbid-skips", action="store_true", help="a test that is skipped has failed")
+
+
+def pytest_configure() -> None:
+    for name in [name for name in os.environ if name.startswith("ESTAMPE_") and name not in _KEPT]:
+        del os.environ[name]
+    os.environ["ESTAMPE_CONFIG"] = str(_HERE / "no-such-file.toml")
+    # By default a SIGTERM (of timeout(1), of a CI system) would end pytest at once, and leave guests, pools and daemons behind.
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one group run one after the other (`--dist loadgroup`), in two lanes: they share the host."""
+    for item in items:
+        if item.path.name == "test_main_job.py":  # mostly waits for guests that boot
+            item.add_marker(pytest.mark.xdist_group("main job"))
+        elif _shares_the_host(item):
+            item.add_marker(pytest.mark.xdist_group("host"))
+
+
+def _shares_the_host(item: pytest.Item) -> bool:
+    if any(item.path.is_relative_to(_HERE / name) for name in ("e2e", "faults")):
+        return True
+    return any(item.get_closest_marker(name) for name in ("requires_libvirt", "requires_appliance", "requires_guest"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for name, missing in _REQUIREMENTS.items():
+        if item.get_closest_marker(name) and (reason := missing()):
+            pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and item.config.getoption("--forbid-skips"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped ({reason}), and this run may skip nothing"
+    return report
+
+
+@functools.cache
+def _lacks_libvirt() -> str:
+    try:
+        asked = subprocess.run(["virsh", "-c", LIBVIRT_URI, "uri"], capture_output=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"no libvirt: {error}"
+    return "" if asked.returncode == 0 else "libvirtd does not run: script/setup starts it"
+
+
+def _lacks_program(*programs: str) -> Callable[[], str]:
+    return lambda: " ".join(f"{name} is not installed" for name in programs if shutil.which(name) is None)
+
+
+_REQUIREMENTS: dict[str, Callable[[], str]] = {
+    "requires_root": lambda: "" if os.geteuid() == 0 else "needs root",
+    "requires_qemu": _lacks_program("qemu-system-x86_64", "qemu-img", "qemu-nbd"),
+    "requires_libvirt": _lacks_libvirt,
+    "requires_appliance": _lacks_program("supermin"),
+    "requires_guest": _lacks_program("mmdebstrap"),
+}
