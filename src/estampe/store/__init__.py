@@ -1,0 +1,1 @@
+"""The store: content-addressed chunks and manifests."""
