@@ -1,0 +1,1 @@
+"""One libvirt host: domains, pools, networks, QEMU's tools."""

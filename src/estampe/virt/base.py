@@ -1,0 +1,260 @@
+"""Contract of the virt family: one libvirt host.
+
+The contract suite is tests/contract/test_host.py, run on the fake and on real libvirt. All calls block, none longer than
+its own deadline; all are safe from several threads. Domains are addressed by UUID (text), except where a person named one.
+
+Errors of every call: errors.HypervisorUnavailable (no connection), errors.HypervisorFailed (libvirt refused).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from estampe.model import configuration, power
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One image of a backing chain, top first. Formats come from the domain or the pool, never from content."""
+
+    path: str
+    format: configuration.VolumeFormat
+    is_block_device: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainVolume:
+    """A volume of a domain that can be captured."""
+
+    target: str
+    bus: str
+    chain: tuple[Layer, ...]  # top first; the last has no backing
+    size_bytes: int  # virtual size
+    serial: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainSummary:
+    """A domain as a list shows it."""
+
+    uuid: str
+    name: str
+    power_state: power.PowerState
+    is_persistent: bool
+    cpus: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """A domain with what capture needs to know; read from its persistent (inactive) definition."""
+
+    summary: DomainSummary
+    has_saved_state: bool  # a managed save image: its volumes alone are not a consistent server
+    has_checkpoints_or_snapshots: bool
+    nvram_path: str | None
+    volumes: tuple[DomainVolume, ...]
+    configuration: configuration.Configuration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirmwareImage:
+    """A loader this host offers."""
+
+    path: str
+    has_secure_boot: bool
+    nvram_template: str | None
+    nvram_size_bytes: int | None = None  # a variable store fits only firmware of its own size (2 MiB or 4 MiB OVMF)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What the host can give a domain."""
+
+    architecture: str
+    domain_type: Literal["kvm", "qemu"]  # by booting a probe, not by what /dev/kvm claims
+    machines: frozenset[str]
+    machine_aliases: dict[str, str]  # q35 -> pc-q35-7.2
+    cpu_models: frozenset[str]
+    uefi: tuple[FirmwareImage, ...]  # best first, as libvirt would choose
+    cpus: int
+    memory_bytes: int
+    video_models: frozenset[str] = frozenset()  # empty: not known
+    has_tpm_emulator: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """A storage pool. `kind` is libvirt's: dir, fs, netfs, logical, disk, ..."""
+
+    name: str
+    kind: str
+    path: str | None
+    capacity_bytes: int
+    available_bytes: int
+
+    @property
+    def is_block(self) -> bool:
+        """Whether its volumes are block devices (raw, fully allocated, with whatever bytes were there before)."""
+        return self.kind in {"logical", "disk", "iscsi", "scsi", "mpath", "zfs"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolVolume:
+    """A volume of a storage pool."""
+
+    pool: str
+    name: str
+    path: str
+    format: configuration.VolumeFormat
+    size_bytes: int
+    is_block_device: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewVolume:
+    """A made volume as `domain_xml.rebuild` attaches it."""
+
+    target: str
+    bus: str
+    path: str
+    format: configuration.VolumeFormat
+    is_block_device: bool
+    serial: str | None
+    boot_order: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewInterface:
+    """An interface of a deployed server."""
+
+    mac: str
+    network: str | None  # libvirt network; exactly one of network and bridge
+    bridge: str | None
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDomain:
+    """Everything that a deployed domain is given anew; the rest comes from the recorded domain XML."""
+
+    name: str
+    uuid: str
+    cpus: int
+    memory_bytes: int
+    volumes: tuple[NewVolume, ...]
+    seed_path: (
+        str | None
+    )  # attached read-only, raw, on virtio (the seed's readers have no AHCI), target after the last volume
+    interfaces: tuple[NewInterface, ...]
+    nvram_path: str | None  # set exactly when the template has NVRAM or UEFI firmware
+    nvram_size_bytes: int | None = None  # of the recorded NVRAM; None: it has none, and starts from the firmware's own
+    template_id: str
+    template_name: str  # "web@3", for the domain's metadata and description
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Something of the recorded configuration that this host could not give as it was."""
+
+    what: str  # "machine type", "CPU", "firmware", "network of interface 1"
+    was: str
+    now: str
+    why: str
+
+
+class Host(Protocol):
+    """A libvirt host."""
+
+    def capabilities(self) -> Capabilities:
+        """What it can give; cached."""
+
+    def list_domains(self) -> list[DomainSummary]:
+        """All domains, by name."""
+
+    def get_domain(self, name_or_uuid: str) -> Domain:
+        """The domain. Volumes that Estampe does not read are in `configuration.left_out`, with the reason.
+
+        Raises: errors.ServerNotFound; errors.NotAVirtualServer where it cannot be captured at all (a container, transient, or it
+        boots from a volume that Estampe cannot read); errors.VolumeGone where a file of a backing chain is missing;
+        errors.ChainUnsupported and errors.FormatUnsupported where a chain is not one to read (no format told, a loop, ...).
+        """
+
+    def find_domain(self, name_or_uuid: str) -> DomainSummary | None:
+        """Only the summary, or None; never fails for what the domain is made of."""
+
+    def power_state(self, uuid: str) -> power.PowerState:
+        """Raises: errors.ServerNotFound."""
+
+    def start(self, uuid: str, *, is_paused: bool = False) -> None:
+        """Start; already active is fine. Raises: errors.VolumeLocked where QEMU could not lock a volume."""
+
+    def request_shutdown(self, uuid: str, *, by: Literal["agent", "acpi"]) -> None:
+        """Ask the guest to shut down, and return at once. Shut off already is fine.
+
+        Raises: errors.AgentUnavailable (by agent, and it does not answer).
+        """
+
+    def power_off(self, uuid: str) -> None:
+        """Cut the power; shut off already is fine."""
+
+    def define(self, xml: str) -> None:
+        """Define or redefine (same name and UUID) a persistent domain.
+
+        Raises: errors.NameInUse where the name belongs to another UUID.
+        """
+
+    def undefine(self, uuid: str) -> None:
+        """Forget the domain with its NVRAM file; its volumes stay. A missing one is fine."""
+
+    def read_nvram(self, path: str) -> bytes | None:
+        """The NVRAM's bytes, or None where the file does not exist yet (never started)."""
+
+    def write_nvram(self, path: str, data: bytes) -> None:
+        """Create (replace) an NVRAM file that QEMU may use, durable."""
+
+    def delete_nvram(self, path: str) -> None:
+        """Remove an NVRAM file; a missing one is fine."""
+
+    def nvram_path(self, file_name: str) -> str:
+        """Where this host keeps an NVRAM file of that name."""
+
+    def list_pools(self) -> list[Pool]:
+        """Active pools, refreshed."""
+
+    def get_pool(self, name: str) -> Pool:
+        """Raises: errors.PoolNotFound."""
+
+    def create_volume(self, pool: str, name: str, *, size_bytes: int, format: configuration.VolumeFormat) -> PoolVolume:
+        """Make a sparse volume (a block pool: raw, of at least that size). Raises: errors.PoolNotFound, errors.NameInUse, errors.NoSpace."""
+
+    def volume_name(self, pool: str, wanted: str) -> str:
+        """The name to create a volume by: `wanted`, but in a pool of partitions (kind disk) the kernel's name for the next one.
+
+        Raises: errors.PoolNotFound.
+        """
+
+    def find_volume(self, pool: str, name: str) -> PoolVolume | None:
+        """The volume, or None. Raises: errors.PoolNotFound."""
+
+    def find_volume_by_path(self, path: str) -> PoolVolume | None:
+        """The volume of an active pool that lies at `path`, or None."""
+
+    def delete_volume(self, pool: str, name: str) -> None:
+        """Remove it; a missing one (or pool) is fine."""
+
+    def list_networks(self) -> list[str]:
+        """Active networks' names."""
+
+    def agent_command(
+        self, uuid: str, command: str, arguments: dict[str, Any] | None = None, *, timeout_seconds: int = 5
+    ) -> Any:
+        """The guest agent's `return` value. Raises: errors.AgentUnavailable."""
+
+    def interface_addresses(self, uuid: str) -> Sequence[str]:
+        """Addresses with prefix as the agent (else the DHCP leases) tells them; empty where nobody can tell."""
+
+    def close(self) -> None:
+        """Give the connection back."""

@@ -1,0 +1,9 @@
+"""Domain XML, without I/O: read into facts (`parse`), rebuilt for a new server (`rebuild`), or made plain (`plain`)."""
+
+from __future__ import annotations
+
+from estampe.virt.domain_xml.facts import Disk, Facts, Source, parse
+from estampe.virt.domain_xml.plain_server import plain
+from estampe.virt.domain_xml.rebuilding import rebuild
+
+__all__ = ["Disk", "Facts", "Source", "parse", "plain", "rebuild"]

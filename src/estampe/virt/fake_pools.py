@@ -1,0 +1,127 @@
+"""Fake storage pools: directories with real files, so that code that reads volumes can read these."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from estampe import errors, units
+from estampe.model import configuration
+from estampe.virt import backing_chain, base, qemu_img
+
+_USED_BYTES: Final = b"\xa5" * 4096  # what a block device holds from its last use
+
+
+@dataclass(slots=True)
+class FakePool:
+    """One pool. A block kind's volumes are told to be block devices, but are files: QEMU's host_device does not open them."""
+
+    name: str
+    directory: Path
+    kind: str
+    capacity_bytes: int
+    formats: dict[str, configuration.VolumeFormat] = field(default_factory=dict)  # by volume name
+
+    def facts(self) -> base.Pool:
+        """As a host lists it."""
+        used = sum(path.stat().st_blocks * 512 for path in self.directory.iterdir() if path.is_file())
+        return base.Pool(
+            name=self.name,
+            kind=self.kind,
+            path=str(self.directory),
+            capacity_bytes=self.capacity_bytes,
+            available_bytes=max(self.capacity_bytes - used, 0),
+        )
+
+    def volume_name(self, wanted: str) -> str:
+        """As virt.base.Host.volume_name."""
+        if self.kind != "disk":
+            return wanted
+        return next(name for number in range(1, 129) if (name := f"part{number}") not in self.formats)
+
+    def create(self, name: str, size_bytes: int, volume_format: configuration.VolumeFormat) -> base.PoolVolume:
+        """As virt.base.Host.create_volume."""
+        facts = self.facts()
+        if (self.directory / name).exists() or name != self.volume_name(name):
+            raise errors.NameInUse(name=name, what=f"another volume of the pool {self.name}")
+        if facts.is_block and volume_format is not configuration.VolumeFormat.RAW:
+            raise errors.HostLacks(what=f"volume {name}", detail=f"the pool {self.name} gives block devices")
+        if facts.is_block and facts.available_bytes < size_bytes:
+            needed, available = units.format_bytes(size_bytes), units.format_bytes(facts.available_bytes)
+            raise errors.NoSpace(where=f"the storage pool {self.name}", needed=needed, available=available)
+        self._make(self.directory / name, size_bytes, volume_format, is_used=facts.is_block)
+        self.formats[name] = volume_format
+        return self.volume(name)
+
+    def _make(self, path: Path, size: int, volume_format: configuration.VolumeFormat, *, is_used: bool) -> None:
+        if volume_format is configuration.VolumeFormat.QCOW2:
+            qemu_img.create(str(path), format=volume_format, size_bytes=size)
+            return
+        with path.open("wb") as file:
+            file.write(_USED_BYTES * (is_used and size >= len(_USED_BYTES)))
+            file.truncate(size)
+
+    def volume(self, name: str) -> base.PoolVolume:
+        """The volume of that name, which must be there."""
+        path = self.directory / name
+        layer = base.Layer(path=str(path), format=self.format_of(name), is_block_device=False)
+        return base.PoolVolume(
+            pool=self.name,
+            name=name,
+            path=str(path),
+            format=layer.format,
+            size_bytes=backing_chain.virtual_size(name, layer),
+            is_block_device=self.facts().is_block,
+        )
+
+    def format_of(self, name: str) -> configuration.VolumeFormat:
+        """The format told at creation; a file that a test put there is qcow2 by its name, else raw."""
+        by_name = configuration.VolumeFormat.QCOW2 if name.endswith(".qcow2") else configuration.VolumeFormat.RAW
+        return self.formats.get(name, by_name)
+
+    def find(self, name: str) -> base.PoolVolume | None:
+        """The volume, or None."""
+        return self.volume(name) if (self.directory / name).is_file() else None
+
+    def delete(self, name: str) -> None:
+        """Remove a volume; a missing one is fine."""
+        (self.directory / name).unlink(missing_ok=True)
+        self.formats.pop(name, None)
+
+
+class FakePools:
+    """All pools of a fake host."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._pools: dict[str, FakePool] = {}
+
+    def add(self, name: str, *, kind: str, capacity_bytes: int) -> FakePool:
+        """Make a pool with a directory of its own."""
+        directory = self._directory / name
+        directory.mkdir(parents=True)
+        self._pools[name] = FakePool(name, directory, kind, capacity_bytes)
+        return self._pools[name]
+
+    def remove(self, name: str) -> None:
+        """Drop a pool with its volumes."""
+        shutil.rmtree(self._pools.pop(name).directory)
+
+    def get(self, name: str) -> FakePool:
+        """Raises: errors.PoolNotFound."""
+        if name not in self._pools:
+            raise errors.PoolNotFound(pool=name, known=", ".join(sorted(self._pools)) or "none")
+        return self._pools[name]
+
+    def all(self) -> list[FakePool]:
+        """All, by name."""
+        return [self._pools[name] for name in sorted(self._pools)]
+
+    def locate(self, pool: str, volume: str) -> str:
+        """The path of a pool's volume. Raises: errors.PoolNotFound, errors.VolumeGone."""
+        found = self.get(pool).find(volume)
+        if found is None:
+            raise errors.VolumeGone(volume=volume, path=f"{pool}/{volume}", detail="the pool has no such volume")
+        return found.path

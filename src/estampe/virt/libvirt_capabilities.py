@@ -1,0 +1,64 @@
+"""What the host can give a domain: from libvirt's capabilities, and the firmware descriptors of QEMU's interface."""
+
+from __future__ import annotations
+
+import platform
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from typing import Any, Literal
+
+from estampe import errors
+from estampe.virt import base, firmware_catalogue, libvirt_connection
+
+
+class HostCapabilities:
+    """The capabilities of one connection's host, read once."""
+
+    def __init__(self, connection: libvirt_connection.Connection, has_kvm: Callable[[], bool]) -> None:
+        self._connection = connection
+        self._has_kvm = has_kvm
+        self._cached: base.Capabilities | None = None
+
+    def capabilities(self) -> base.Capabilities:
+        """What the host can give. Raises: errors.HostLacks where it runs no servers of its own architecture."""
+        if self._cached is None:
+            kind: Literal["kvm", "qemu"] = "kvm" if self._has_kvm() else "qemu"
+            self._cached = self._connection.run(
+                "tell the host's capabilities", lambda connection: _read(connection, kind, platform.machine())
+            )
+        return self._cached
+
+
+def _read(connection: Any, kind: Literal["kvm", "qemu"], architecture: str) -> base.Capabilities:
+    host = ET.fromstring(connection.getCapabilities())  # noqa: S314 - libvirt wrote it
+    guest = host.find(f"guest[os_type='hvm']/arch[@name='{architecture}']")
+    if guest is None:
+        raise errors.HostLacks(what="QEMU", detail=f"libvirt knows no QEMU for {architecture}; install qemu-system")
+    aliases = _aliases(guest)
+    machine = aliases.get("q35") or aliases.get("virt")
+    domain = ET.fromstring(connection.getDomainCapabilities(None, architecture, machine, kind, 0))  # noqa: S314 - as above
+    _model, memory_kib, cpus, *_rest = connection.getInfo()
+    return base.Capabilities(
+        architecture=architecture,
+        domain_type=kind,
+        machines=frozenset(each.text or "" for each in guest.iterfind("machine")) - frozenset(aliases),
+        machine_aliases=aliases,
+        cpu_models=frozenset(
+            model.text or "" for model in domain.iterfind("cpu/mode[@name='custom']/model[@usable='yes']")
+        ),
+        uefi=firmware_catalogue.images(architecture),
+        cpus=cpus,
+        memory_bytes=memory_kib * 1024 * 1024,  # virNodeInfo counts KiB, but the Python binding gives MiB
+        video_models=frozenset(_values(domain, "video", "modelType")),
+        has_tpm_emulator="emulator" in _values(domain, "tpm", "backendModel"),
+    )
+
+
+def _aliases(guest: ET.Element) -> dict[str, str]:
+    """q35 -> pc-q35-7.2."""
+    return {machine.text or "": machine.get("canonical", "") for machine in guest.iterfind("machine[@canonical]")}
+
+
+def _values(domain: ET.Element, device: str, name: str) -> list[str]:
+    found = domain.iterfind(f"devices/{device}[@supported='yes']/enum[@name='{name}']/value")
+    return [value.text or "" for value in found]

@@ -1,0 +1,217 @@
+"""Storage pools and their volumes, and networks."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import libvirt
+
+from estampe import errors, units
+from estampe.model import configuration
+from estampe.virt import base, libvirt_connection, partition_pool
+
+T = TypeVar("T")
+
+_NO_SPACE: Final = re.compile(
+    r"no space left|not enough (free )?space|insufficient free space|no large enough free extent", re.IGNORECASE
+)
+
+
+class Pools:
+    """The storage pools of one connection."""
+
+    def __init__(self, connection: libvirt_connection.Connection) -> None:
+        self._connection = connection
+
+    def list_pools(self) -> list[base.Pool]:
+        """Active pools, refreshed, by name."""
+
+        def pools(connection: Any) -> list[base.Pool]:
+            found = connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
+            return sorted((_refreshed(pool) for pool in found), key=lambda pool: pool.name)
+
+        return self._connection.run("list the storage pools", pools)
+
+    def get_pool(self, name: str) -> base.Pool:
+        """The active pool, refreshed. Raises: errors.PoolNotFound."""
+        return self._on(name, f"read the storage pool {name}", _refreshed)
+
+    def volume_name(self, pool: str, wanted: str) -> str:
+        """See virt.base.Host.volume_name. Raises: errors.PoolNotFound."""
+
+        def name(libvirt_pool: Any) -> str:
+            if _refreshed(libvirt_pool).kind != partition_pool.KIND:
+                return wanted
+            return partition_pool.next_name(libvirt_pool)
+
+        return self._on(pool, f"name a volume of {pool}", name)
+
+    def create_volume(
+        self, pool: str, name: str, *, size_bytes: int, format: configuration.VolumeFormat
+    ) -> base.PoolVolume:
+        """See virt.base.Host.create_volume."""
+
+        def create(libvirt_pool: Any) -> base.PoolVolume:
+            facts = _refreshed(libvirt_pool)
+            _check_creatable(libvirt_pool, facts, name, size_bytes, format)
+            try:
+                volume = libvirt_pool.createXML(_volume_xml(name, size_bytes, format, facts), 0)
+            except libvirt.libvirtError as error:
+                _raise_if_known(error, name, facts, size_bytes)
+                raise
+            return _volume(volume, facts)
+
+        return self._on(pool, f"create the volume {name} in the pool {pool}", create, is_repeatable=False)
+
+    def find_volume(self, pool: str, name: str) -> base.PoolVolume | None:
+        """The volume, or None. Raises: errors.PoolNotFound."""
+
+        def find(libvirt_pool: Any) -> base.PoolVolume | None:
+            facts = _refreshed(libvirt_pool)
+            volume = _find(libvirt_pool, name)
+            return None if volume is None else _volume(volume, facts)
+
+        return self._on(pool, f"look up the volume {name} in the pool {pool}", find)
+
+    def find_volume_by_path(self, path: str) -> base.PoolVolume | None:
+        """The volume of an active pool that lies at `path`, or None."""
+
+        def find(connection: Any) -> base.PoolVolume | None:
+            volume = _look_up(lambda: connection.storageVolLookupByPath(path))
+            return None if volume is None else _volume(volume, _facts(volume.storagePoolLookupByVolume()))
+
+        return self._connection.run(f"look up the volume at {path}", find)
+
+    def delete_volume(self, pool: str, name: str) -> None:
+        """Remove it; a missing one (or pool) is fine."""
+
+        def delete(libvirt_pool: Any) -> None:
+            facts = _refreshed(libvirt_pool)
+            volume = _find(libvirt_pool, name)
+            if volume is not None and facts.kind == partition_pool.KIND:
+                partition_pool.delete(libvirt_pool, volume)
+            elif volume is not None:
+                volume.delete(0)
+
+        with contextlib.suppress(errors.PoolNotFound):
+            self._on(pool, f"delete the volume {name} of the pool {pool}", delete)
+
+    def locate(self, pool: str, volume: str) -> str:
+        """The path of a pool's volume, as a domain names it. Raises: errors.VolumeGone, errors.PoolNotFound."""
+        found = self.find_volume(pool, volume)
+        if found is None:
+            raise errors.VolumeGone(volume=volume, path=f"{pool}/{volume}", detail="the pool has no such volume")
+        return found.path
+
+    def list_networks(self) -> list[str]:
+        """Active networks' names."""
+
+        def networks(connection: Any) -> list[str]:
+            found = connection.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE)
+            return sorted(network.name() for network in found)
+
+        return self._connection.run("list the networks", networks)
+
+    def _on(self, name: str, action: str, call: Callable[[Any], T], *, is_repeatable: bool = True) -> T:
+        def on_pool(connection: Any) -> T:
+            pool = _look_up(lambda: connection.storagePoolLookupByName(name))
+            if pool is None or not pool.isActive():
+                active = connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
+                known = ", ".join(sorted(each.name() for each in active)) or "none"
+                raise errors.PoolNotFound(pool=name, known=known)
+            return call(pool)
+
+        return self._connection.run(action, on_pool, is_repeatable=is_repeatable)
+
+
+def _look_up(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except libvirt.libvirtError as error:
+        if libvirt_connection.has_code(error, libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_NO_STORAGE_VOL):
+            return None
+        raise
+
+
+def _find(pool: Any, name: str) -> Any:
+    return _look_up(lambda: pool.storageVolLookupByName(name))
+
+
+def _refreshed(pool: Any) -> base.Pool:
+    """The pool's facts after a refresh; it fails while another job works on the pool, and then the last ones serve."""
+    with contextlib.suppress(libvirt.libvirtError):
+        pool.refresh(0)
+    return _facts(pool)
+
+
+def _facts(pool: Any) -> base.Pool:
+    root = ET.fromstring(pool.XMLDesc(0))  # noqa: S314 - libvirt wrote it
+    _state, capacity, _allocation, available = pool.info()
+    return base.Pool(
+        name=pool.name(),
+        kind=root.get("type", ""),
+        path=root.findtext("target/path"),
+        capacity_bytes=capacity,
+        available_bytes=available,
+    )
+
+
+def _volume(volume: Any, pool: base.Pool) -> base.PoolVolume:
+    root = ET.fromstring(volume.XMLDesc(0))  # noqa: S314 - libvirt wrote it
+    element = root.find("target/format")
+    name = element.get("type", "raw") if element is not None and not pool.is_block else "raw"
+    if name not in set(configuration.VolumeFormat):
+        raise errors.FormatUnsupported(volume=volume.name(), format=name)
+    return base.PoolVolume(
+        pool=pool.name,
+        name=volume.name(),
+        path=volume.path(),
+        format=configuration.VolumeFormat(name),
+        size_bytes=int(root.findtext("capacity", "0")),
+        is_block_device=root.get("type") == "block",
+    )
+
+
+def _check_creatable(
+    libvirt_pool: Any, pool: base.Pool, name: str, size_bytes: int, format: configuration.VolumeFormat
+) -> None:
+    if pool.is_block and format is not configuration.VolumeFormat.RAW:
+        detail = f"the pool {pool.name} gives block devices, on which Estampe writes raw only"
+        raise errors.HostLacks(what=f"volume {name}", detail=detail)
+    is_taken_since = pool.kind == partition_pool.KIND and name != partition_pool.next_name(libvirt_pool)
+    if is_taken_since or _find(libvirt_pool, name) is not None:
+        raise errors.NameInUse(name=name, what=f"another volume of the pool {pool.name}")
+    if pool.is_block and pool.available_bytes < size_bytes:
+        raise _no_space(pool, size_bytes)
+
+
+def _volume_xml(name: str, size_bytes: int, format: configuration.VolumeFormat, pool: base.Pool) -> str:
+    root = ET.Element("volume")
+    ET.SubElement(root, "name").text = name
+    ET.SubElement(root, "capacity", unit="bytes").text = str(size_bytes)
+    if not pool.is_block:
+        ET.SubElement(root, "allocation", unit="bytes").text = "0"
+        target = ET.SubElement(root, "target")
+        ET.SubElement(target, "format", type=format.value)
+        if format is configuration.VolumeFormat.QCOW2:
+            ET.SubElement(target, "compat").text = "1.1"
+    return ET.tostring(root, encoding="unicode")
+
+
+def _raise_if_known(error: Any, name: str, pool: base.Pool, size_bytes: int) -> None:
+    if libvirt_connection.has_code(error, libvirt.VIR_ERR_STORAGE_VOL_EXIST):
+        raise errors.NameInUse(name=name, what=f"another volume of the pool {pool.name}") from error
+    if _NO_SPACE.search(libvirt_connection.message_of(error)):
+        raise _no_space(pool, size_bytes) from error
+
+
+def _no_space(pool: base.Pool, size_bytes: int) -> errors.NoSpace:
+    return errors.NoSpace(
+        where=f"the storage pool {pool.name}",
+        needed=units.format_bytes(size_bytes),
+        available=units.format_bytes(pool.available_bytes),
+    )
