@@ -1,0 +1,1 @@
+"""Inside a volume: inspect, seal, trim, seed."""

@@ -1,0 +1,107 @@
+"""Contract of the guest family: the seam where kinds of guests plug in.
+
+Everything that opens a guest's file systems runs inside the libguestfs appliance, in a child process with a deadline. A
+`GuestKind` sees the mounted guest through `Appliance` and never touches the host's files.
+
+The contract suite is tests/contract/test_appliance.py, run on memory and on the real appliance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from estampe.model import guest as guests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """What one appliance launch on the copy found and did; JSON-able by dataclasses.asdict.
+
+    `is_overlay_usable`: whether what the overlays hold now is to become the template. When it is false (not sealed, or
+    broken off half-way) the caller must throw every overlay away: the copy as it was captured is the template.
+    """
+
+    guest: guests.Guest | None
+    sealing: guests.Sealing
+    is_overlay_usable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a kind of guest can tell of itself by its files alone, without the volumes' layout."""
+
+    has_cloud_init: bool  # and it will read a NoCloud seed
+    has_guest_agent: bool
+    can_grow_root: bool  # its first boot grows the partition and file system under /, when root comes last
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stripped:
+    """What a sealing did."""
+
+    actions: tuple[str, ...]  # past tense, one line each
+    notes: tuple[str, ...]  # what was kept that still tells of the source, and what it means
+
+
+class Appliance(Protocol):
+    """The mounted guest: the part of libguestfs' handle that kinds of guests use. Paths are the guest's, absolute.
+
+    Links, absolute ones too, are followed inside the guest and must never lead out of it. Whatever cannot be done raises
+    errors.ApplianceFailed: an I/O error, a file system that turned read-only, a path that is not what the call needs.
+    """
+
+    def exists(self, path: str) -> bool:
+        """Whether there is anything, a dangling link included."""
+
+    def is_file(self, path: str) -> bool:
+        """Whether it is a regular file, or a link to one."""
+
+    def is_dir(self, path: str) -> bool:
+        """Whether it is a directory, or a link to one."""
+
+    def is_link(self, path: str) -> bool:
+        """Whether the path itself is a symbolic link."""
+
+    def read(self, path: str) -> str:
+        """A regular file of at most 4 MiB as text; bytes that are not UTF-8 become U+FFFD."""
+
+    def write(self, path: str, text: str) -> None:
+        """Write a regular file whole; a new one gets mode 0644 and its directory must be there."""
+
+    def truncate(self, path: str) -> None:
+        """Empty a regular file; owner and mode stay. A missing one is fine and stays missing."""
+
+    def remove(self, path: str) -> None:
+        """Remove a file, link (never what it points to) or tree; a missing one is fine. Links in its directory's path are followed."""
+
+    def make_directory(self, path: str) -> None:
+        """Make it with its parents; there already is fine."""
+
+    def link(self, path: str, target: str) -> None:
+        """Make `path` a symbolic link to `target`, replacing a file or link."""
+
+    def glob(self, *patterns: str) -> list[str]:
+        """What is there that fits any of the patterns (glob(7): `*` skips names with a leading dot), sorted, each once.
+
+        A pattern must not hold a brace or a comma.
+        """
+
+    def files(self, directory: str) -> list[str]:
+        """Every regular file below `directory`, sorted, links not followed (but `directory` itself may be one)."""
+
+
+class GuestKind(Protocol):
+    """Knows one kind of guest: what its identity is and how it is stripped."""
+
+    @property
+    def name(self) -> str: ...
+
+    def matches(self, os_type: str, distribution: str) -> bool:
+        """Whether this kind is for an operating system of libguestfs' inspect_get_type / inspect_get_distro."""
+
+    def facts(self, appliance: Appliance, *, root_kind: str) -> Facts:
+        """Read only. `root_kind` is the file system under /: ext4, xfs, ..."""
+
+    def seal(self, appliance: Appliance) -> Stripped:
+        """Strip what identifies the source. Idempotent. Raises: errors.ApplianceFailed, and the copy is then neither sealed nor whole."""

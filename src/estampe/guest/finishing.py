@@ -1,0 +1,209 @@
+"""One launch's work on the copy: inspect, mount, seal, trim. Runs in the worker's process, on a launched handle."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from estampe import errors
+from estampe.guest import base, inspection, kinds, mounted, text, volumes
+from estampe.model import guest as guests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launched:
+    """A launched handle and how to tell what is being done on it."""
+
+    handle: Any
+    targets: Sequence[str]
+    tell: Callable[[str], None]
+
+
+def finish(launched: Launched) -> base.Finished:
+    """Inspect, and seal and trim where that can be done whole.
+
+    Whatever is wrong with the guest is told in the result. Raises: errors.ApplianceFailed where the appliance itself is gone.
+    """
+    try:
+        return _finish(launched)
+    except errors.ApplianceFailed as error:
+        _require_alive(launched.handle, error)
+        return _left_alone(None, str(error.facts["detail"]))
+
+
+def _require_alive(handle: Any, error: errors.ApplianceFailed) -> None:
+    """Tell an error of a guest's file system from the end of the appliance."""
+    try:
+        handle.ping_daemon()
+    except RuntimeError:
+        raise error from None
+
+
+def _left_alone(guest: guests.Guest | None, why_not: str, notes: Sequence[str] = ()) -> base.Finished:
+    sealing = guests.Sealing(is_sealed=False, why_not=why_not, actions=(), trimmed_bytes=0, notes=_plain(notes))
+    return base.Finished(guest=guest, sealing=sealing, is_overlay_usable=False)
+
+
+def _finish(launched: Launched) -> base.Finished:
+    handle = launched.handle
+    launched.tell("inspecting")
+    layout = volumes.Volumes(handle, launched.targets)
+    contents = layout.contents()
+    system = inspection.inspect(handle, contents)
+    if isinstance(system, str):
+        return _left_alone(None, system)
+    kind = kinds.find(system.kind, system.distribution)
+    why_not = _why_not(system, kind, layout, contents)
+    mount_notes = _mount(handle, layout, system, is_read_only=why_not is not None)
+    guest = _guest(launched, layout, contents, system, kind)
+    if kind is None or why_not is not None:
+        return _left_alone(guest, str(why_not), mount_notes)
+    try:
+        launched.tell("sealing")
+        stripped = kind.seal(mounted.MountedGuest(handle))
+        launched.tell("trimming free space")
+        notes = [*stripped.notes, *mount_notes, *_trim(handle, layout, system), *_untouched(contents, guest)]
+        _unmount(handle)
+    except errors.ApplianceFailed as error:
+        _require_alive(handle, error)
+        return _left_alone(guest, f"sealing broke off, and nothing of it was kept: {error.facts['detail']}")
+    sealing = guests.Sealing(
+        is_sealed=True, why_not=None, actions=_plain(stripped.actions), trimmed_bytes=0, notes=_plain(notes)
+    )
+    return base.Finished(guest=guest, sealing=sealing, is_overlay_usable=True)
+
+
+def _plain(lines: Sequence[str]) -> tuple[str, ...]:
+    return tuple(text.plain(line) for line in lines)
+
+
+def _why_not(
+    system: inspection.Inspection,
+    kind: base.GuestKind | None,
+    layout: volumes.Volumes,
+    contents: Sequence[volumes.Content],
+) -> str | None:
+    """Why the guest must not be written to; None where it may."""
+    if kind is None:
+        return f"Estampe does not know how to seal {system.distribution} {system.version} ({system.kind})"
+    used = {layout.device_of(mountable) for _point, mountable in system.mounts}
+    for content in contents:
+        damage = layout.damage(content) if content.device in used else None
+        if damage is not None:
+            return f"the file system {content.name} has errors ({damage}): check it in the server (fsck), and capture again"
+    return None
+
+
+def _mount(handle: Any, layout: volumes.Volumes, system: inspection.Inspection, *, is_read_only: bool) -> list[str]:
+    """Mount all, each under its parent. Sealing half the file systems would be no sealing, so one that fails ends it."""
+    mount = handle.mount_ro if is_read_only else handle.mount
+    notes = []
+    for point, mountable in system.mounts:
+        try:
+            mount(mountable, point)
+        except RuntimeError as error:
+            problem = f"{layout.name(mountable)} could not be mounted on {point}: {error}"
+            if not is_read_only or point == "/":
+                raise errors.ApplianceFailed(detail=text.plain(problem)) from error
+            notes.append(problem)
+    return notes
+
+
+def _guest(
+    launched: Launched,
+    layout: volumes.Volumes,
+    contents: Sequence[volumes.Content],
+    system: inspection.Inspection,
+    kind: base.GuestKind | None,
+) -> guests.Guest:
+    root = layout.device_of(system.root)
+    root_kind = next((each.kind for each in contents if each.device == root), "")
+    appliance = mounted.MountedGuest(launched.handle)
+    nothing = base.Facts(has_cloud_init=False, has_guest_agent=False, can_grow_root=False)
+    facts = kind.facts(appliance, root_kind=root_kind) if kind else nothing
+    points: dict[str, str] = {}
+    for point, mountable in system.mounts:
+        points.setdefault(layout.device_of(mountable), point)
+    return guests.Guest(
+        kind=system.kind,
+        distribution=system.distribution,
+        version=system.version,
+        product=text.plain(inspection.pretty_name(appliance) or system.product),
+        hostname=system.hostname,
+        root_device=layout.name(root),
+        file_systems=tuple(_file_system(launched.handle, each, points.get(each.device)) for each in contents),
+        has_cloud_init=facts.has_cloud_init,
+        has_guest_agent=facts.has_guest_agent,
+        can_grow_root=facts.can_grow_root and layout.is_last(root),
+        package_count=inspection.count_packages(launched.handle, system.root),
+    )
+
+
+def _file_system(handle: Any, content: volumes.Content, mount_point: str | None) -> guests.FileSystem:
+    return guests.FileSystem(
+        device=content.name,
+        kind=content.kind,
+        size_bytes=content.size_bytes,
+        used_bytes=None if mount_point is None else _used_bytes(handle, mount_point),
+        mount_point=mount_point,
+        uuid=content.uuid,
+        label=content.label,
+    )
+
+
+def _used_bytes(handle: Any, mount_point: str) -> int | None:
+    try:
+        told = handle.statvfs(mount_point)
+    except RuntimeError:  # one that could not be mounted to be looked at
+        return None
+    return int(told["frsize"] * (told["blocks"] - told["bfree"]))
+
+
+def _trim(handle: Any, layout: volumes.Volumes, system: inspection.Inspection) -> list[str]:
+    """Give free space back, of each file system once."""
+    notes = []
+    trimmed: set[str] = set()
+    for point, mountable in system.mounts:
+        device = layout.device_of(mountable)
+        if device in trimmed:
+            continue
+        trimmed.add(device)
+        try:
+            handle.fstrim(point)
+        except RuntimeError as error:
+            can_not = handle.last_errno() in {errno.EOPNOTSUPP, errno.ENOTTY}
+            reason = "its kind cannot be trimmed" if can_not else str(error)
+            notes.append(f"the free space of {layout.name(device)} ({point}) was not trimmed: {reason}")
+    return notes
+
+
+def _unmount(handle: Any) -> None:
+    """After it everything is on the overlays; the cached writes that fail do so here."""
+    with mounted.guest_errors("unmounting"):
+        handle.umount_all()
+        handle.sync()
+
+
+def _untouched(contents: Sequence[volumes.Content], guest: guests.Guest) -> list[str]:
+    """What was left as it is, since the guest does not mount it."""
+    seen = {each.device for each in guest.file_systems if each.mount_point is not None}
+    notes = []
+    for content in contents:
+        if content.kind == "swap":
+            notes.append(f"{content.name} (swap) was left as it is: it may hold what was in the source's memory")
+        elif content.kind == "crypto_LUKS":
+            notes.append(f"{content.name} is encrypted and was left as it is")
+        elif content.name not in seen and content.kind != "unknown":
+            notes.append(f"{content.name} ({content.kind}) is not mounted by the guest and was left as it is")
+    return notes
+
+
+def shut_down(handle: Any) -> None:
+    """End the appliance with everything flushed. Raises: errors.ApplianceFailed: the overlays cannot be trusted then."""
+    with mounted.guest_errors("shutting the appliance down"):
+        handle.shutdown()
+    with contextlib.suppress(RuntimeError):
+        handle.close()

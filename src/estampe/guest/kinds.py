@@ -1,0 +1,14 @@
+"""The kinds of guests that Estampe can seal. A further kind is a class as base.GuestKind says, and a line here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from estampe.guest import base, debian
+
+KINDS: Final[tuple[base.GuestKind, ...]] = (debian.Debian(),)
+
+
+def find(os_type: str, distribution: str) -> base.GuestKind | None:
+    """The first kind that says it is for this operating system (libguestfs' words), or None."""
+    return next((kind for kind in KINDS if kind.matches(os_type, distribution)), None)

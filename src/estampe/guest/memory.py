@@ -1,0 +1,179 @@
+"""A mounted guest in memory: see base.Appliance. For unit tests of kinds of guests; passes the contract suite."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from typing import Final
+
+from estampe import errors
+
+_MOST_LINKS: Final = 40  # as Linux (path_resolution(7))
+_DIRECTORY: Final = None
+
+
+class MemoryAppliance:
+    """A tree of paths: bytes for a file, None for a directory; links apart."""
+
+    def __init__(self, files: dict[str, str] | None = None, *, links: dict[str, str] | None = None) -> None:
+        """`files` by path with content, parents made; `links` by path with target."""
+        self._nodes: dict[str, bytes | None] = {"/": _DIRECTORY}
+        self._links: dict[str, str] = {}
+        for path, text in (files or {}).items():
+            self.make_directory(_parent(path))
+            self.write(path, text)
+        for path, target in (links or {}).items():
+            self.make_directory(_parent(path))
+            self.link(path, target)
+
+    def exists(self, path: str) -> bool:
+        """See base.Appliance."""
+        place = self._find_place(path)
+        return place in self._nodes or place in self._links
+
+    def is_file(self, path: str) -> bool:
+        """See base.Appliance."""
+        return isinstance(self._nodes.get(self._find(path) or ""), bytes)
+
+    def is_dir(self, path: str) -> bool:
+        """See base.Appliance."""
+        found = self._find(path)
+        return found is not None and self._nodes[found] is _DIRECTORY
+
+    def is_link(self, path: str) -> bool:
+        """See base.Appliance."""
+        return self._find_place(path) in self._links
+
+    def read(self, path: str) -> str:
+        """See base.Appliance."""
+        return self._content(path).decode(errors="replace")
+
+    def write(self, path: str, text: str) -> None:
+        """See base.Appliance."""
+        place = self._target(path)
+        if place is None or self._nodes.get(_parent(place), b"") is not _DIRECTORY:
+            raise errors.ApplianceFailed(detail=f"{path}: no such directory")
+        if place in self._nodes and self._nodes[place] is _DIRECTORY:
+            raise errors.ApplianceFailed(detail=f"{path} is a directory")
+        self._nodes[place] = text.encode()
+
+    def truncate(self, path: str) -> None:
+        """See base.Appliance."""
+        if self.exists(path) and self._find(path) is not None:
+            self._content(path)
+            self.write(path, "")
+
+    def remove(self, path: str) -> None:
+        """See base.Appliance."""
+        place = self._find_place(path)
+        if place is None:
+            return
+        for known in (self._nodes, self._links):
+            for other in [each for each in known if each == place or each.startswith(f"{place}/")]:
+                known.pop(other)
+
+    def make_directory(self, path: str) -> None:
+        """See base.Appliance."""
+        made = ""
+        for name in path.strip("/").split("/"):
+            if not name:
+                return
+            made = f"{made}/{name}"
+            place = self._target(made)
+            if place is None or isinstance(self._nodes.get(place), bytes):
+                raise errors.ApplianceFailed(detail=f"{made} is not a directory")
+            self._nodes.setdefault(place, _DIRECTORY)
+
+    def link(self, path: str, target: str) -> None:
+        """See base.Appliance."""
+        place = self._find_place(path)
+        if place is None or (self.is_dir(path) and not self.is_link(path)):
+            raise errors.ApplianceFailed(detail=f"{path} cannot be a link")
+        self.remove(path)
+        self._links[place] = target
+
+    def glob(self, *patterns: str) -> list[str]:
+        """See base.Appliance."""
+        return sorted({path for pattern in patterns for path in self._glob(pattern)})
+
+    def files(self, directory: str) -> list[str]:
+        """See base.Appliance."""
+        top = self._find(directory)
+        if top is None or self._nodes[top] is not _DIRECTORY:
+            return []
+        inside = top.rstrip("/") + "/"
+        below = (path for path, node in self._nodes.items() if isinstance(node, bytes) and path.startswith(inside))
+        return sorted(directory.rstrip("/") + "/" + path[len(inside) :] for path in below)
+
+    def _glob(self, pattern: str) -> list[str]:
+        found = [""]
+        for part in pattern.strip("/").split("/"):
+            if not re.search(r"[*?\[]", part):
+                found = [f"{path}/{part}" for path in found if self.exists(f"{path}/{part}")]
+                continue
+            found = [f"{path}/{name}" for path in found for name in self._names(path or "/") if _fits(name, part)]
+        return found
+
+    def _names(self, directory: str) -> list[str]:
+        top = self._find(directory)
+        if top is None or self._nodes[top] is not _DIRECTORY:
+            return []
+        inside = top.rstrip("/") + "/"
+        paths = [*self._nodes, *self._links]
+        return [
+            path[len(inside) :]
+            for path in paths
+            if path.startswith(inside) and "/" not in path[len(inside) :] and path != "/"
+        ]
+
+    def _content(self, path: str) -> bytes:
+        content = self._nodes.get(self._find(path) or "")
+        if content is None:
+            raise errors.ApplianceFailed(detail=f"{path} is not a regular file")
+        return content
+
+    def _find(self, path: str) -> str | None:
+        """Where the path leads, links followed; None where nothing is."""
+        place = self._target(path)
+        return place if place in self._nodes else None
+
+    def _find_place(self, path: str) -> str | None:
+        """The path with links in its directory followed, but not itself; None where the directory is missing."""
+        if path == "/":
+            return "/"
+        directory = self._find(_parent(path))
+        if directory is None or self._nodes[directory] is not _DIRECTORY:
+            return None
+        return directory.rstrip("/") + "/" + path.rstrip("/").rsplit("/", 1)[1]
+
+    def _target(self, path: str) -> str | None:
+        """As `_find_place`, with a link at the end followed too, to where nothing may be yet."""
+        for _ in range(_MOST_LINKS):
+            place = self._find_place(_normal(path))
+            if place is None or place not in self._links:
+                return place
+            path = (
+                f"{_parent(place)}/{self._links[place]}"
+                if not self._links[place].startswith("/")
+                else self._links[place]
+            )
+        return None
+
+
+def _parent(path: str) -> str:
+    return path.rstrip("/").rsplit("/", 1)[0] or "/"
+
+
+def _normal(path: str) -> str:
+    """Without `.`, `..` and double slashes; `..` of the top is the top."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in {"", "."}:
+            parts.append(part)
+    return "/" + "/".join(parts)
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return (not name.startswith(".") or pattern.startswith(".")) and fnmatch.fnmatchcase(name, pattern)

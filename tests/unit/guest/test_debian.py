@@ -1,0 +1,278 @@
+"""Sealing a guest of the Debian family, on a guest in memory."""
+
+# ruff: noqa: S108 - temporary files of the guest
+
+import pytest
+
+from estampe import errors
+from estampe.guest import debian, kinds, memory
+
+CLOUD_CFG = """\
+datasource_list: [ NoCloud, None ]
+cloud_init_modules:
+ - growpart
+ - [resizefs, always]
+ - ssh
+"""
+SYSTEM = {
+    "/etc/passwd": "root:x:0:0::/root:/bin/bash\nd:x:1:1::/usr/sbin:/x\nana:x:1000:1000::/srv/ana:/bin/bash\n"
+    "evil:x:1001:1001::/{a,b}:/bin/bash\nbroken\n",
+    "/etc/machine-id": "0123456789abcdef0123456789abcdef\n",
+    "/usr/lib/systemd/systemd": "elf",
+    "/usr/bin/ssh-keygen": "elf",
+    "/etc/ssh/sshd_config": "Port 22\n",
+    "/etc/ssh/ssh_host_ed25519_key": "secret",
+    "/etc/ssh/ssh_host_ed25519_key.pub": "public",
+    "/root/.ssh/authorized_keys": "ssh-ed25519 AAAA me",
+    "/root/.bash_history": "mysql -psecret",
+    "/srv/ana/.python_history": "import os",
+    "/etc/shadow": "root:hash",
+    "/etc/shadow-": "root:older hash",
+    "/var/log/syslog": "lines",
+    "/var/log/syslog.1": "older",
+    "/var/log/app/x.log-20260101": "older",
+    "/var/log/journal/0123/system.journal": "binary",
+    "/var/log/wtmp": "binary",
+    "/var/lib/dhcp/dhclient.eth0.leases": "lease",
+    "/var/lib/systemd/random-seed": "seed",
+    "/var/lib/systemd/credential.secret": "key",
+    "/var/cache/apt/archives/nginx.deb": "deb",
+    "/var/cache/apt/archives/lock": "",
+    "/var/lib/apt/lists/mirror.example.org": "list",
+    "/tmp/.X0-lock": "1",
+    "/tmp/x/y": "1",
+    "/var/spool/exim4/input/msg-D": "mail",
+    "/etc/udev/rules.d/70-persistent-net.rules": "mac",
+    "/etc/hostname": "source\n",
+}
+CLOUD = {
+    "/usr/bin/cloud-init": "py",
+    "/etc/cloud/cloud.cfg": CLOUD_CFG,
+    "/var/lib/cloud/instances/i-1/user-data.txt": "secret",
+    "/var/lib/cloud/seed/nocloud/meta-data": "instance-id: i-1",
+    "/var/lib/cloud/scripts/per-boot/mine": "#!/bin/sh",
+    "/etc/netplan/50-cloud-init.yaml": "network: {ethernets: {eth0: {addresses: [192.0.2.5/24]}}}",
+}
+GROW = {"/usr/bin/growpart": "sh", "/sbin/sfdisk": "elf", "/sbin/resize2fs": "elf", "/usr/sbin/qemu-ga": "elf"}
+UNIT = "/etc/systemd/system/estampe-ssh-host-keys.service"
+
+
+def guest(*parts, links=None, without=()):
+    files = {path: text for part in (SYSTEM, *parts) for path, text in part.items() if path not in without}
+    return memory.MemoryAppliance(files, links=links)
+
+
+def seal(appliance):
+    return debian.Debian().seal(appliance)
+
+
+def facts(appliance, root_kind="ext4"):
+    return debian.Debian().facts(appliance, root_kind=root_kind)
+
+
+def test_what_identifies_the_source_goes_and_the_rest_stays():
+    appliance = guest(CLOUD)
+    seal(appliance)
+    gone = [
+        "/etc/ssh/ssh_host_ed25519_key", "/etc/ssh/ssh_host_ed25519_key.pub", "/root/.bash_history", "/srv/ana/.python_history",
+        "/etc/shadow-", "/var/log/syslog.1", "/var/log/app/x.log-20260101", "/var/log/journal/0123", "/var/lib/dhcp/dhclient.eth0.leases",
+        "/var/lib/systemd/random-seed", "/var/lib/systemd/credential.secret", "/var/cache/apt/archives/nginx.deb", "/tmp/.X0-lock",
+        "/tmp/x", "/var/spool/exim4/input/msg-D", "/etc/udev/rules.d/70-persistent-net.rules", "/var/lib/cloud/instances/i-1",
+        "/var/lib/cloud/seed/nocloud", "/etc/netplan/50-cloud-init.yaml",
+    ]  # fmt: skip
+    assert [path for path in gone if appliance.exists(path)] == []
+    kept = [
+        "/root/.ssh/authorized_keys",
+        "/etc/shadow",
+        "/var/lib/apt/lists/mirror.example.org",
+        "/var/lib/cloud/scripts/per-boot/mine",
+    ]
+    assert [path for path in kept if not appliance.exists(path)] == []
+    assert appliance.read("/etc/hostname") == "source\n"
+    for path in ("/tmp", "/var/log/journal", "/var/spool/exim4/input", "/var/lib/dhcp"):
+        assert appliance.is_dir(path)
+    assert appliance.read("/var/log/syslog") == appliance.read("/var/log/wtmp") == ""
+
+
+def test_each_thing_done_is_told_in_a_line():
+    actions = seal(guest(CLOUD)).actions
+    assert "emptied /etc/machine-id: the next boot makes a new one" in actions
+    assert any(line.startswith("removed DHCP leases") and "dhclient.eth0.leases" in line for line in actions)
+    assert all("\n" not in line for line in actions)
+
+
+def test_sealing_again_finds_hardly_anything_to_do():
+    appliance = guest(CLOUD)
+    seal(appliance)
+    again = seal(appliance)
+    assert again.actions == ("emptied the logs in /var/log (2 files)",)
+
+
+def test_machine_id_is_left_empty_not_missing_and_not_uninitialized():
+    appliance = guest()
+    seal(appliance)
+    assert appliance.is_file("/etc/machine-id")
+    assert appliance.read("/etc/machine-id") == ""
+
+
+def test_a_missing_machine_id_is_made_empty_so_that_presets_are_not_applied():
+    appliance = guest(without=("/etc/machine-id",))
+    assert "made an empty /etc/machine-id: the next boot fills it" in seal(appliance).actions
+    assert appliance.read("/etc/machine-id") == ""
+
+
+def test_a_copy_of_the_machine_id_for_dbus_goes_and_a_link_stays():
+    copied = guest({"/var/lib/dbus/machine-id": "0123"})
+    linked = guest(links={"/var/lib/dbus/machine-id": "/etc/machine-id"})
+    seal(copied)
+    seal(linked)
+    assert not copied.exists("/var/lib/dbus/machine-id")
+    assert linked.is_link("/var/lib/dbus/machine-id")
+
+
+def test_cloud_init_is_left_to_make_host_keys():
+    appliance = guest(CLOUD)
+    assert any("cloud-init makes new ones" in line for line in seal(appliance).actions)
+    assert not appliance.exists(UNIT)
+
+
+@pytest.mark.parametrize(
+    "cloud",
+    [
+        {},
+        {**CLOUD, "/etc/cloud/cloud-init.disabled": ""},
+        {**CLOUD, "/etc/cloud/cloud.cfg.d/99-installer.cfg": "datasource_list: [None]\n"},
+        {**CLOUD, "/etc/cloud/cloud.cfg": "datasource_list: [NoCloud]\ncloud_init_modules: [growpart]\n"},
+    ],
+)
+def test_without_a_cloud_init_that_makes_host_keys_a_unit_does(cloud):
+    appliance = guest(cloud)
+    actions = seal(appliance).actions
+    assert f"added {UNIT}: the first boot makes new SSH host keys" in actions
+    assert "ssh-keygen -A" in appliance.read(
+        "/etc/systemd/system/multi-user.target.wants/estampe-ssh-host-keys.service"
+    )
+
+
+def test_host_keys_that_nothing_would_renew_are_kept_and_told():
+    appliance = guest(without=("/usr/bin/ssh-keygen",))
+    notes = seal(appliance).notes
+    assert appliance.exists("/etc/ssh/ssh_host_ed25519_key")
+    assert any(line.startswith("kept the SSH host keys") for line in notes)
+
+
+def test_host_keys_at_other_places_are_told():
+    config = {"/etc/ssh/sshd_config": "HostKey /etc/ssh/ssh_host_rsa_key\nHostKey /srv/keys/host\n#HostKey /x\n"}
+    assert [line for line in seal(guest(config)).notes if "HostKey" in line or "/srv/keys/host" in line] == [
+        "kept SSH host key /srv/keys/host, which sshd's configuration names: every clone has the same"
+    ]
+
+
+def test_the_credential_secret_stays_where_credentials_need_it():
+    appliance = guest({"/etc/credstore.encrypted/db": "sealed"})
+    notes = seal(appliance).notes
+    assert appliance.exists("/var/lib/systemd/credential.secret")
+    assert any("credential.secret" in line for line in notes)
+
+
+def test_network_configuration_that_cloud_init_will_not_write_again_stays():
+    off = {"/etc/cloud/cloud.cfg.d/99-off.cfg": "network: {config: disabled}\n"}
+    appliance = guest(CLOUD, off)
+    notes = seal(appliance).notes
+    assert appliance.exists("/etc/netplan/50-cloud-init.yaml")
+    assert any("leave the network alone" in line for line in notes)
+
+
+HOSTS = "127.0.0.1 localhost\n127.0.1.1\tSource.example.org source # me\n127.0.1.1 other\n192.0.2.7 source\n"
+
+
+@pytest.mark.parametrize(("cloud", "is_forgotten"), [(CLOUD, True), ({}, False)])
+def test_the_sources_own_name_leaves_hosts_where_a_seed_brings_the_new_one(cloud, is_forgotten):
+    appliance = guest(cloud, {"/etc/hosts": HOSTS})
+    seal(appliance)
+    assert appliance.read("/etc/hosts") == (
+        HOSTS.replace(HOSTS.splitlines(keepends=True)[1], "") if is_forgotten else HOSTS
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/etc/network/interfaces", "auto ens3\niface ens3 inet static\n  address 192.0.2.5/24\n"),
+        ("/etc/systemd/network/lan.network", "[Network]\nAddress=192.0.2.5/24\n"),
+        ("/etc/netplan/01.yaml", "network:\n  ethernets:\n    ens3:\n      addresses: [192.0.2.5/24]\n"),
+    ],
+)
+def test_a_static_address_of_the_source_is_told(path, text):
+    assert any(line.startswith(f"kept {path}: it sets a static address") for line in seal(guest({path: text})).notes)
+
+
+def test_an_iscsi_initiator_gets_a_new_name():
+    path = "/etc/iscsi/initiatorname.iscsi"
+    appliance = guest({path: "InitiatorName=iqn.1993-08.org.debian:01:abc\n"})
+    seal(appliance)
+    assert appliance.read(path) == "GenerateName=yes\n"
+
+
+def test_logs_behind_an_absolute_link_are_reached():
+    appliance = guest({"/data/log/app.log": "lines"}, links={"/var/log/app2": "/data/log"})
+    moved = memory.MemoryAppliance({**SYSTEM, "/data/log/syslog.1": "x"}, links={"/var/log2": "/data/log"})
+    seal(appliance)
+    assert appliance.read("/data/log/app.log") == "lines"  # a link inside /var/log may lead to anything: not followed
+    moved.remove("/var/log")
+    moved.link("/var/log", "/data/log")
+    seal(moved)
+    assert not moved.exists("/data/log/syslog.1")
+
+
+def test_a_machine_id_that_is_no_file_ends_the_sealing():
+    appliance = memory.MemoryAppliance({**SYSTEM, "/etc/machine-id": ""})
+    appliance.remove("/etc/machine-id")
+    appliance.make_directory("/etc/machine-id")
+    with pytest.raises(errors.ApplianceFailed, match="/etc/machine-id"):
+        seal(appliance)
+
+
+def test_facts_of_a_cloud_guest():
+    found = facts(guest(CLOUD, GROW))
+    assert (found.has_cloud_init, found.has_guest_agent, found.can_grow_root) == (True, True, True)
+
+
+@pytest.mark.parametrize(
+    ("appliance", "root_kind"),
+    [
+        (guest(CLOUD, GROW), "xfs"),
+        (guest(CLOUD, GROW), "zfs"),
+        (guest(GROW), "ext4"),
+        (guest(CLOUD, GROW, without=("/sbin/sfdisk",)), "ext4"),
+        (guest(CLOUD, GROW, without=("/usr/bin/growpart",)), "ext4"),
+        (guest(CLOUD, GROW, {"/etc/cloud/cloud-init.disabled": ""}), "ext4"),
+        (guest(CLOUD, GROW, {"/etc/cloud/cloud.cfg.d/z.cfg": "cloud_init_modules: [ssh]\n"}), "ext4"),
+    ],
+)
+def test_a_root_that_the_first_boot_will_not_grow(appliance, root_kind):
+    assert not facts(appliance, root_kind).can_grow_root
+
+
+@pytest.mark.parametrize(
+    "text", ["[", "- a\n- b\n", "datasource_list: 3\ncloud_init_modules: {a: 1}\n", "\0", "&a [*a]\n", "[" * 1500]
+)
+def test_cloud_configuration_that_makes_no_sense_counts_as_empty(text):
+    found = facts(guest(CLOUD, GROW, {"/etc/cloud/cloud.cfg": text}))
+    assert found.has_cloud_init
+    assert not found.can_grow_root
+
+
+@pytest.mark.parametrize(
+    ("os_type", "distribution", "name"),
+    [
+        ("linux", "debian", "debian"),
+        ("linux", "ubuntu", "debian"),
+        ("linux", "fedora", None),
+        ("windows", "windows", None),
+        ("hurd", "debian", None),
+    ],
+)
+def test_the_kind_is_found_by_what_inspection_says(os_type, distribution, name):
+    found = kinds.find(os_type, distribution)
+    assert (found.name if found else None) == name
