@@ -1,0 +1,1 @@
+"""Durable operations: the workflow engine, nowhere else."""

@@ -1,0 +1,30 @@
+"""The names of what operations hold: one place, so that two faces of one thing cannot miss each other."""
+
+from __future__ import annotations
+
+import uuid
+
+from estampe.db import operations as operation_rows
+
+
+def server(domain_uuid: str) -> str:
+    """An existing server."""
+    return f"server/{domain_uuid}"
+
+
+def server_name(name: str) -> str:
+    """A name that a deploy is about to take."""
+    return f"server-name/{name}"
+
+
+def template(template_id: uuid.UUID) -> str:
+    """A template that a deploy reads."""
+    return f"template/{template_id}"
+
+
+STORE = "store"  # a sweep
+
+
+def find_holder(rows: operation_rows.Operations, key: str) -> uuid.UUID | None:
+    """The unfinished operation that holds `key`."""
+    return next((held.operation_id for held in rows.locks_held(key) if held.key == key), None)
