@@ -1,0 +1,1 @@
+"""Capture: from a server to an image template."""

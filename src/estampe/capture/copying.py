@@ -1,0 +1,93 @@
+"""The part of a capture for which the server is offline: its volumes and its NVRAM into the store."""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from estampe import errors
+from estampe.capture import examine, source, volume, workspace
+from estampe.jobs import progress
+from estampe.model import chunk, extent, manifest
+from estampe.store import base as stores
+from estampe.store import chunks as store_chunks
+from estampe.virt import base as virt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """What the copy of all volumes read and added; recorded by its step."""
+
+    read_bytes: int
+    new_bytes: int
+    nvram: manifest.Blob | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copying:
+    """Copies servers of one host into one store."""
+
+    host: virt.Host
+    store: stores.Store
+    chunks: store_chunks.Chunks
+    threads: int
+
+    def copy(self, seen: examine.Seen, place: workspace.Workspace, reporter: progress.Reporter) -> Total:
+        """Copy everything, fenced; durable on return.
+
+        Raises: errors.VolumeLocked, errors.VolumeGone, errors.ServerStarted, errors.NoSpace, errors.BlockIOFailed.
+        """
+        place.make()
+        read_bytes, copied = 0, volume.Copied()
+        with (
+            source.open_all(
+                seen.server_name, seen.volumes, writable_devices=seen.writable_devices, socket_directory=place.sockets
+            ) as sources,
+            self.store.writer() as writer,
+        ):
+            self._check_still_off(seen)
+            copier = self.copier(writer, advance=reporter.advance, check_cancelled=reporter.check_cancelled)
+            for opened in sources:
+                indexes = array.array("Q", extent.data_chunks(opened.reader.extents(), self.store.chunk_size_bytes))
+                reporter.phase(f"copying {opened.target}", len(indexes) * self.store.chunk_size_bytes)
+                read_bytes += len(indexes) * self.store.chunk_size_bytes
+                copied += self._copy_volume(copier, opened, indexes, place)
+            nvram = self._copy_nvram(seen, writer)
+            reporter.phase("making the copy durable")
+            writer.flush()
+            self._check_still_off(seen)
+        return Total(read_bytes=read_bytes, new_bytes=copied.new_bytes, nvram=nvram)
+
+    def copier(
+        self, writer: stores.ChunkWriter, *, advance: Callable[[int], None], check_cancelled: Callable[[], None]
+    ) -> volume.Copier:
+        """A copier through `writer` with this store's figures."""
+        return volume.Copier(
+            chunks=self.chunks,
+            writer=writer,
+            chunk_size_bytes=self.store.chunk_size_bytes,
+            threads=self.threads,
+            advance=advance,
+            check_cancelled=check_cancelled,
+        )
+
+    def _copy_volume(
+        self, copier: volume.Copier, opened: source.Source, indexes: array.array[int], place: workspace.Workspace
+    ) -> volume.Copied:
+        size = opened.reader.size_bytes
+        path: Path = place.copy_of(opened.target, size).table
+        with chunk.TableFile(path, chunk.chunk_count(size, self.store.chunk_size_bytes), is_new=True) as table:
+            copied = copier.copy(opened.reader, indexes, table)
+            table.sync()
+        return copied
+
+    def _copy_nvram(self, seen: examine.Seen, writer: stores.ChunkWriter) -> manifest.Blob | None:
+        data = self.host.read_nvram(seen.nvram_path) if seen.nvram_path else None
+        return None if data is None else store_chunks.put_blob(self.chunks, writer, data)
+
+    def _check_still_off(self, seen: examine.Seen) -> None:
+        """Beside the fence: somebody may have started the server between the steps."""
+        if self.host.power_state(seen.domain_uuid).is_active:
+            raise errors.ServerStarted(server=seen.server_name, volume=seen.volumes[0].target)

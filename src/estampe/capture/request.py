@@ -1,0 +1,58 @@
+"""What a capture is asked to do, and the plan that answers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from estampe.model import configuration
+
+DEFAULT_STOP_TIMEOUT_SECONDS = 180.0  # a Debian guest under full emulation takes 20-30 s; Windows with updates, minutes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureRequest:
+    """Asked by a person or program."""
+
+    server: str  # name, server id or domain UUID
+    name: str | None = None  # of the template; None: the server's name
+    note: str = ""
+    tags: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()  # targets to capture; empty: all that can be
+    is_forced: bool = False  # power off a server that does not shut down in time
+    stop_timeout_seconds: float = DEFAULT_STOP_TIMEOUT_SECONDS
+    is_sealed: bool = True  # False: leave the copy as it is (no inspection either)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedVolume:
+    """What would be read of one volume."""
+
+    target: str
+    bus: str
+    format: str
+    path: str
+    size_bytes: int
+    data_bytes: (
+        int | None
+    )  # allocated and not known to be zeros: what would be read; None while the server runs and it cannot be told
+    skipped_bytes: int | None  # holes and zeros
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapturePlan:
+    """What a capture would do; nothing has been done."""
+
+    server_name: str
+    server_uuid: str
+    power_state: str
+    template_name: str
+    template_version: int
+    stop_steps: tuple[str, ...]  # in words, in order: how the server is taken offline and back
+    volumes: tuple[PlannedVolume, ...]
+    left_out: tuple[configuration.LeftOut, ...]
+    chunk_size_bytes: int
+    estimated_new_bytes: (
+        int  # upper bound by an earlier capture's ratio or the usual one; the store may hold much of it already
+    )
+    store_available_bytes: int | None
+    warnings: tuple[str, ...]

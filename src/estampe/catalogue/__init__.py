@@ -1,0 +1,1 @@
+"""The catalogue of templates and what the store holds of them."""

@@ -1,0 +1,1 @@
+"""Deploy: from an image template to new servers."""

@@ -1,0 +1,87 @@
+"""Hydrating: filling volumes from a template's chunks, each chunk read and verified once for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from estampe.block import base as block
+from estampe.block import pipeline
+from estampe.model import chunk, extent
+from estampe.store import chunks as store_chunks
+
+# Zeros inside a chunk are left out in units of this: qcow2's default cluster, so that nothing is allocated for them.
+_GRAIN_BYTES: Final = 64 * 1024
+_ZEROS: Final = bytes(_GRAIN_BYTES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hydrator:
+    """Fills volumes; `advance` is told the plain bytes that are written into each."""
+
+    chunks: store_chunks.Chunks
+    chunk_size_bytes: int
+    threads: int
+    advance: Callable[[int], None]
+    check_cancelled: Callable[[], None]
+
+    def hydrate(self, table: chunk.ChunkTable, writers: Sequence[block.VolumeWriter], *, size_bytes: int) -> None:
+        """Write the volume of `size_bytes` that `table` describes to every writer, and flush them.
+
+        What the table does not name, up to each writer's end, reads as zeros afterwards. Writing again what was written
+        before is harmless: a step that was cut off runs again.
+
+        Raises: errors.ChunkCorrupt, errors.ChunkMissing, errors.NoSpace, errors.BlockIOFailed.
+        """
+
+        def work(item: tuple[int, bytes]) -> None:
+            index, chunk_id = item
+            length = chunk.chunk_length(index, size_bytes=size_bytes, chunk_size_bytes=self.chunk_size_bytes)
+            plain = self.chunks.get(chunk_id, length)
+            for writer in writers:
+                _write_sparse(writer, index * self.chunk_size_bytes, plain)
+                self.advance(length)
+
+        for writer in writers:
+            if not writer.is_zeroed:
+                self._zero_gaps(table, writer, size_bytes)
+        pipeline.run(table, work, threads=self.threads, check_cancelled=self.check_cancelled)
+        for writer in writers:
+            writer.flush()
+
+    def _zero_gaps(self, table: chunk.ChunkTable, writer: block.VolumeWriter, size_bytes: int) -> None:
+        """A used block device holds what was there before, maybe another account's: nothing of it may stay."""
+        for gap in gaps(table, size_bytes=writer.size_bytes, chunk_size_bytes=self.chunk_size_bytes, end=size_bytes):
+            self.check_cancelled()
+            writer.zero(gap.offset, gap.length)
+
+
+def gaps(table: chunk.ChunkTable, *, size_bytes: int, chunk_size_bytes: int, end: int) -> Iterator[extent.Extent]:
+    """Ranges of a volume of `size_bytes` that no chunk of `table` (whose volume ends at `end`) covers."""
+    offset = 0
+    for run in table.runs:
+        start = run.first * chunk_size_bytes
+        if start > offset:
+            yield extent.Extent(offset, start - offset, extent.Kind.ZERO)
+        offset = min((run.first + run.count) * chunk_size_bytes, end)
+    if offset < size_bytes:
+        yield extent.Extent(offset, size_bytes - offset, extent.Kind.ZERO)
+
+
+def _write_sparse(writer: block.VolumeWriter, offset: int, plain: bytes) -> None:
+    """Write all but whole grains of zeros, which are only zeroed where the volume is not zeros already."""
+    view = memoryview(plain)
+    for run in extent.merge(_grains(plain)):
+        if run.kind is extent.Kind.DATA:
+            writer.write(offset + run.offset, view[run.offset : run.end])
+        elif not writer.is_zeroed:
+            writer.zero(offset + run.offset, run.length)
+
+
+def _grains(plain: bytes) -> Iterator[extent.Extent]:
+    for at in range(0, len(plain), _GRAIN_BYTES):
+        length = min(_GRAIN_BYTES, len(plain) - at)
+        # bytes.startswith is memcmp without a copy: 29 us for a MiB of zeros, where slices take 300 and memoryview 6500.
+        is_zero = plain.startswith(_ZEROS if length == _GRAIN_BYTES else _ZEROS[:length], at)
+        yield extent.Extent(at, length, extent.Kind.ZERO if is_zero else extent.Kind.DATA)

@@ -1,0 +1,76 @@
+"""What a deploy is asked to do, and the plan that answers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from estampe.virt import base as virt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterfaceRequest:
+    """One interface of the new server. Without addresses it uses DHCP."""
+
+    network: str | None = None  # a libvirt network, or "bridge:br0"; None: the host's default
+    mac: str | None = None  # None: a new one
+    addresses: tuple[str, ...] = ()  # with prefix: 192.0.2.10/24, 2001:db8::10/64
+    gateways: tuple[str, ...] = ()  # at most one of each family
+    dns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployRequest:
+    """Asked by a person or program. With count > 1 the servers are NAME-1 ... NAME-N."""
+
+    template: str  # id, web or web@3
+    name: str
+    count: int = 1
+    cpus: int | None = None  # None: as the template's
+    memory_bytes: int | None = None
+    volume_sizes: dict[str, int] | None = None  # target -> bytes
+    pool: str | None = None  # None: the configured default
+    volume_format: str | None = None  # raw or qcow2; None: as the volume was (block pools: raw)
+    interfaces: tuple[InterfaceRequest, ...] = ()  # empty: as many as the template's, by DHCP on the default network
+    hostname: str | None = None  # None: the server's name
+    ssh_keys: tuple[str, ...] = ()
+    user_data: str | None = None  # cloud-init user data, given to the guest as it is
+    is_started: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedVolume:
+    """One volume that each server would get."""
+
+    target: str
+    template_size_bytes: int
+    size_bytes: int
+    data_bytes: int  # written into it
+    format: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedServer:
+    """One server that would be made."""
+
+    name: str
+    uuid: str
+    hostname: str
+    interfaces: tuple[virt.NewInterface, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployPlan:
+    """What a deploy would do; nothing has been done."""
+
+    template_id: str
+    template: str  # web@3
+    servers: tuple[PlannedServer, ...]
+    cpus: int
+    memory_bytes: int
+    pool: str
+    volumes: tuple[PlannedVolume, ...]
+    pool_available_bytes: int
+    needed_bytes: int  # written by the deploy, all servers together
+    changes: tuple[virt.Change, ...]  # what of the recorded configuration this host cannot give as it was
+    final_configuration: tuple[str, ...]  # in words: what is set for the new host, and by which means
+    warnings: tuple[str, ...]

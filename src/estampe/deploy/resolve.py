@@ -1,0 +1,192 @@
+"""Resolving a deploy: what was asked, the template and this host together give every figure and name of the new servers."""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+import uuid as uuids  # a field has the module's name, and pydantic would find that
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from estampe import errors, units
+from estampe.deploy import definition, sizing
+from estampe.deploy import request as requests
+from estampe.deploy import resolved as decisions
+from estampe.model import configuration, manifest
+from estampe.model import server as servers
+from estampe.virt import base as virt
+
+_QEMU_OUI: Final = "52:54:00"
+MAX_COUNT: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What the installation says where a request is silent."""
+
+    pool: str
+    network: str
+
+
+def server_names(request: requests.DeployRequest) -> list[str]:
+    """`web` alone, or `web-1` ... `web-N`. Raises: errors.InvalidName, errors.InvalidRequest."""
+    if not 1 <= request.count <= MAX_COUNT:
+        raise errors.InvalidRequest(field="count", problem=f"must be from 1 to {MAX_COUNT}")
+    numbers = range(1, request.count + 1)
+    names = [request.name] if request.count == 1 else [f"{request.name}-{number}" for number in numbers]
+    fixed = [wish for wish in request.interfaces if wish.addresses or wish.mac]
+    if request.count > 1 and fixed:
+        problem = "a fixed address can be given to one server only; without, --count servers use DHCP"
+        raise errors.InvalidRequest(field="interfaces", problem=problem)
+    return [servers.check_name(name) for name in names]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolver:
+    """Resolves requests on one host."""
+
+    host: virt.Host
+    defaults: Defaults
+
+    def resolve(
+        self, request: requests.DeployRequest, found: manifest.Manifest, *, template: str, at: datetime.datetime
+    ) -> decisions.Resolved:
+        """Decide everything, and check that it can be: names free, sizes enough, pool, networks, space, guest.
+
+        Raises: errors.InvalidRequest, errors.InvalidName, errors.NameInUse, errors.VolumeTooSmall, errors.VolumeNotFound,
+        errors.PoolNotFound, errors.NetworkNotFound, errors.NoSpace, errors.GuestLacks, errors.HostLacks.
+        """
+        names = server_names(request)
+        for name in names:
+            if self.host.find_domain(name) is not None:
+                raise errors.NameInUse(name=name, what="a server of this host")
+        pool = self.host.get_pool(request.pool or self.defaults.pool)
+        is_seeded = _is_seeded(request, found, template)
+        sizes = sizing.volume_sizes(request, found)
+        resolved = decisions.Resolved(
+            template_id=found.template_id,
+            template=template,
+            servers=tuple(self._server(request, found, name, sizes, pool, is_seeded=is_seeded) for name in names),
+            cpus=self._cpus(request, found),
+            memory_bytes=self._memory(request, found),
+            pool=pool.name,
+            is_seeded=is_seeded,
+            is_agent_expected=request.is_started and found.guest is not None and found.guest.has_guest_agent,
+            changes=(),
+            decided_at=at,
+        )
+        sizing.check_space(pool, sizing.needed_bytes(found, pool, sizes, count=len(names)))
+        return self._with_changes(resolved, found)
+
+    def _with_changes(self, resolved: decisions.Resolved, found: manifest.Manifest) -> decisions.Resolved:
+        """What of the record this host cannot give is the same for each server: told by rebuilding the first one."""
+        xml_and_changes = definition.rebuild(self.host, resolved, resolved.servers[0], found, paths={}, seed_path=None)
+        fields = {name: getattr(resolved, name) for name in decisions.Resolved.__dataclass_fields__}
+        return decisions.Resolved(**{**fields, "changes": xml_and_changes[1]})
+
+    def _server(
+        self,
+        request: requests.DeployRequest,
+        found: manifest.Manifest,
+        name: str,
+        sizes: dict[str, int],
+        pool: virt.Pool,
+        *,
+        is_seeded: bool,
+    ) -> decisions.ResolvedServer:
+        identity = uuids.uuid4()
+        stem = f"{name}-{str(identity)[:8]}"
+        recorded = {volume.target: volume for volume in found.configuration.volumes}
+        formats = {target: sizing.volume_format(request, pool, recorded=recorded[target].format) for target in sizes}
+        volumes = tuple(
+            decisions.ResolvedVolume(
+                target=target,
+                bus=recorded[target].bus,
+                volume_name=f"{stem}-{target}" + ("" if pool.is_block else f".{formats[target]}"),
+                format=formats[target],
+                size_bytes=size,
+                serial=recorded[target].serial,
+                boot_order=recorded[target].boot_order,
+            )
+            for target, size in sizes.items()
+        )
+        is_uefi = found.configuration.firmware is configuration.Firmware.UEFI
+        return decisions.ResolvedServer(
+            name=name,
+            uuid=identity,
+            hostname=servers.check_hostname(_hostname(request, name)),
+            volumes=volumes,
+            interfaces=self._interfaces(request, found),
+            nvram_name=f"{stem}_VARS.fd" if is_uefi or found.nvram else None,
+            seed_name=f"{stem}-seed.iso" if is_seeded else None,
+        )
+
+    def _interfaces(self, request: requests.DeployRequest, found: manifest.Manifest) -> tuple[virt.NewInterface, ...]:
+        recorded = found.configuration.interfaces
+        asked: Sequence[requests.InterfaceRequest] = request.interfaces or [requests.InterfaceRequest()] * len(recorded)
+        known = self.host.list_networks()
+        made = []
+        for nth, interface in enumerate(asked):
+            network, bridge = self._attachment(interface.network or self.defaults.network, known)
+            model = (recorded[nth].model if nth < len(recorded) else None) or "virtio"
+            mac = interface.mac or new_mac()
+            made.append(virt.NewInterface(mac=mac, network=network, bridge=bridge, model=model))
+        return tuple(made)
+
+    def _attachment(self, text: str, known: Sequence[str]) -> tuple[str | None, str | None]:
+        kind, colon, bridge = text.partition(":")
+        if colon and kind == "bridge" and bridge:
+            return None, bridge
+        if text not in known:
+            raise errors.NetworkNotFound(network=text, known=", ".join(known) or "none")
+        return text, None
+
+    def _cpus(self, request: requests.DeployRequest, found: manifest.Manifest) -> int:
+        cpus = found.configuration.cpus if request.cpus is None else request.cpus
+        if cpus < 1:
+            raise errors.InvalidRequest(field="cpus", problem="must be 1 or more")
+        return cpus
+
+    def _memory(self, request: requests.DeployRequest, found: manifest.Manifest) -> int:
+        memory = found.configuration.memory_bytes if request.memory_bytes is None else request.memory_bytes
+        total = self.host.capabilities().memory_bytes
+        if memory < 64 * units.MIB:
+            raise errors.InvalidRequest(field="memory", problem="must be 64MiB or more")
+        if memory > total:
+            detail = f"{units.format_bytes(memory)} asked, the host has {units.format_bytes(total)} in all"
+            raise errors.HostLacks(what="memory", detail=detail)
+        return memory
+
+
+def _hostname(request: requests.DeployRequest, name: str) -> str:
+    """The name asked for; with several servers, each gets its number: web.example.org -> web-2.example.org."""
+    if request.hostname is None:
+        return name.replace("_", "-")
+    if request.count == 1:
+        return request.hostname
+    host, dot, domain = request.hostname.partition(".")
+    return f"{host}-{name.rpartition('-')[2]}{dot}{domain}"
+
+
+def _is_seeded(request: requests.DeployRequest, found: manifest.Manifest, template: str) -> bool:
+    """A guest that is known not to read seeds gets none, and then nothing that only a seed can give may be asked for."""
+    if found.guest is None or found.guest.has_cloud_init:
+        return True
+    asked = {
+        "--hostname": request.hostname,
+        "--ssh-key": request.ssh_keys,
+        "--user-data": request.user_data,
+        "--address": [i for i in request.interfaces if i.addresses or i.gateways or i.dns],
+    }
+    for option, value in asked.items():
+        if value:
+            raise errors.GuestLacks(
+                template=template, what="cloud-init", detail=f"{option} needs a guest that reads its first-boot seed"
+            )
+    return False
+
+
+def new_mac() -> str:
+    """A random address under QEMU's prefix (52:54:00 is the locally administered one that libvirt uses as well)."""
+    return ":".join([_QEMU_OUI, *(f"{byte:02x}" for byte in secrets.token_bytes(3))])

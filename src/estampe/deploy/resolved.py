@@ -1,0 +1,52 @@
+"""What a deploy has decided: every figure and name of the new servers, recorded by its first step."""
+
+from __future__ import annotations
+
+import datetime
+import uuid as uuids  # a field has the name of the module, and pydantic would find that
+from dataclasses import dataclass
+
+from estampe.model import configuration
+from estampe.virt import base as virt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedVolume:
+    """One volume to make; `volume_name` is in the pool."""
+
+    target: str
+    bus: str
+    volume_name: str
+    format: configuration.VolumeFormat
+    size_bytes: int
+    serial: str | None
+    boot_order: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedServer:
+    """One server to make. Every name carries part of its UUID, so that it is like no other's."""
+
+    name: str
+    uuid: uuids.UUID
+    hostname: str
+    volumes: tuple[ResolvedVolume, ...]
+    interfaces: tuple[virt.NewInterface, ...]
+    nvram_name: str | None
+    seed_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """All decisions of a deploy, recorded by its first step."""
+
+    template_id: uuids.UUID
+    template: str  # web@3
+    servers: tuple[ResolvedServer, ...]
+    cpus: int
+    memory_bytes: int
+    pool: str
+    is_seeded: bool
+    is_agent_expected: bool
+    changes: tuple[virt.Change, ...]
+    decided_at: datetime.datetime

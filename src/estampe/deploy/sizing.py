@@ -1,0 +1,73 @@
+"""Sizes of a deploy's volumes: what they get, in which format, whether it fits, who uses what was added."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from estampe import errors, units
+from estampe.deploy import request as requests
+from estampe.model import configuration, manifest
+from estampe.virt import base as virt
+
+_SECTOR_BYTES: Final = 512
+
+
+def volume_sizes(request: requests.DeployRequest, found: manifest.Manifest) -> dict[str, int]:
+    """Bytes of each volume by target. Raises: errors.VolumeTooSmall, errors.VolumeNotFound."""
+    asked = dict(request.volume_sizes or {})
+    sizes = {}
+    for volume in found.volumes:
+        size = asked.pop(volume.target, volume.size_bytes)
+        if size < volume.size_bytes:
+            least = f"{volume.size_bytes} bytes ({units.format_bytes(volume.size_bytes)})"
+            raise errors.VolumeTooSmall(volume=volume.target, asked=units.format_bytes(size), least=least)
+        sizes[volume.target] = -(-size // _SECTOR_BYTES) * _SECTOR_BYTES
+    for target in asked:
+        owner = f"the template {found.name}@{found.version}"
+        raise errors.VolumeNotFound(owner=owner, volume=target, known=", ".join(sizes))
+    return sizes
+
+
+def volume_format(
+    request: requests.DeployRequest, pool: virt.Pool, *, recorded: configuration.VolumeFormat
+) -> configuration.VolumeFormat:
+    """The format asked for, else the one the volume had; raw on block devices. Raises: errors.InvalidRequest."""
+    if pool.is_block:
+        if request.volume_format not in {None, "raw"}:
+            problem = f"pool {pool.name} holds block devices, which are raw"
+            raise errors.InvalidRequest(field="format", problem=problem)
+        return configuration.VolumeFormat.RAW
+    try:
+        return configuration.VolumeFormat(request.volume_format or recorded)
+    except ValueError as error:
+        raise errors.InvalidRequest(field="format", problem="must be raw or qcow2") from error
+
+
+def needed_bytes(found: manifest.Manifest, pool: virt.Pool, sizes: dict[str, int], *, count: int) -> int:
+    """Bytes that the deploy takes from the pool: whole volumes of block devices, else the data that is written."""
+    if pool.is_block:
+        return count * sum(sizes.values())
+    return count * sum(len(volume.table) * found.chunk_size_bytes for volume in found.volumes)
+
+
+def check_space(pool: virt.Pool, needed: int) -> None:
+    """Raises: errors.NoSpace."""
+    if needed > pool.available_bytes:
+        raise errors.NoSpace(
+            where=f"storage pool {pool.name}",
+            needed=units.format_bytes(needed),
+            available=units.format_bytes(pool.available_bytes),
+        )
+
+
+Growth = Literal["none", "first boot", "not used"]
+
+
+def growth(found: manifest.Manifest, target: str, size_bytes: int) -> Growth:
+    """Who uses the additional space of a larger volume."""
+    volume = next(volume for volume in found.volumes if volume.target == target)
+    if size_bytes <= volume.size_bytes:
+        return "none"
+    guest = found.guest
+    holds_root = guest is not None and guest.root_device.startswith(target)
+    return "first boot" if guest is not None and guest.can_grow_root and holds_root else "not used"

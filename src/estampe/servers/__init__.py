@@ -1,0 +1,1 @@
+"""Servers: list, start, stop, delete."""

@@ -1,0 +1,33 @@
+"""Servers as the faces show them."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from estampe.model import configuration, power
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerView:
+    """A server in a list."""
+
+    id: uuid.UUID
+    name: str
+    domain_uuid: uuid.UUID
+    power_state: power.PowerState
+    cpus: int
+    memory_bytes: int
+    is_persistent: bool
+    template: str | None  # the template it was deployed from, as a reference: web@3
+    busy_operation: uuid.UUID | None  # the operation that holds it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerDetail:
+    """A server with all that is known of it."""
+
+    summary: ServerView
+    configuration: configuration.Configuration | None  # None where it cannot be read: `problem` says why
+    addresses: tuple[str, ...]  # with prefix; empty where nobody can tell
+    problem: str | None  # why it cannot be captured
