@@ -1,0 +1,129 @@
+"""`estampe capture`: from a server to an image template."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from estampe import units
+from estampe.cli import describe, following, options, output, summary, terminal, text, values
+
+if TYPE_CHECKING:
+    from estampe.schemas import capture
+
+
+def capture_server(  # noqa: PLR0917 - Typer passes by name
+    reference: options.Server,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", help="Name of the template; a name in use gets the next version. [default: the server's]"
+        ),
+    ] = None,
+    note: Annotated[str, typer.Option("--note", help="A note for people.")] = "",
+    tags: Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be repeated.")] = None,
+    volumes: Annotated[
+        list[str] | None,
+        typer.Option("--volume", metavar="TARGET", help="Capture only this volume (vda, ...); may be repeated."),
+    ] = None,
+    is_forced: Annotated[
+        bool, typer.Option("--force", help="Power the server off if it has not shut down when the timeout has passed.")
+    ] = False,
+    stop_timeout: Annotated[
+        str, typer.Option("--stop-timeout", metavar="DURATION", help="How long to wait for a clean shutdown.")
+    ] = "180s",
+    is_unsealed: Annotated[
+        bool,
+        typer.Option("--no-seal", help="Leave the copy as it is: servers made from it share the source's identity."),
+    ] = False,
+    is_not_awaited: options.NoWait = False,
+    is_dry_run: options.DryRun = False,
+    form: output.Option = output.Output.TABLE,
+) -> None:
+    """Capture a server into an image template.
+
+    The server is shut down cleanly, read, and gets the power state back that it had. Its volumes are never changed: what
+    identifies it is removed from the copy. Ctrl-C leaves the capture running.
+
+    \b
+    Examples:
+      estampe capture web-01 --dry-run
+      estampe capture web-01 --name web --note "nginx 1.26" --tag production
+      estampe capture db-01 --volume vda --stop-timeout 10min --no-wait
+    """
+    from estampe.client import client
+    from estampe.schemas import capture
+
+    request = client.make(
+        capture.CaptureRequest,
+        server=reference,
+        name=name,
+        note=note,
+        tags=tags or [],
+        volumes=volumes or [],
+        is_forced=is_forced,
+        stop_timeout_seconds=values.duration(stop_timeout, option="--stop-timeout"),
+        is_sealed=not is_unsealed,
+    )
+    with client.Client() as daemon:
+        if is_dry_run:
+            _say_plan(daemon.plan_capture(request), form)
+            return
+        following.conclude(daemon, daemon.start_capture(request), form=form, is_awaited=not is_not_awaited)
+
+
+def _say_plan(plan: capture.CapturePlan, form: output.Output) -> None:
+    if form is output.Output.JSON:
+        terminal.document(plan)
+    else:
+        terminal.say(_describe(plan))
+
+
+def _describe(plan: capture.CapturePlan) -> list[str]:
+    available = None if plan.store_available_bytes is None else units.format_bytes(plan.store_available_bytes)
+    return [
+        *text.pairs(
+            [
+                ("server", f"{plan.server_name} ({plan.server_uuid}), {plan.power_state}"),
+                ("template", f"{plan.template_name}@{plan.template_version}"),
+                ("new in the store", f"{units.format_bytes(plan.estimated_new_bytes)} at most, estimated"),
+                ("free in the store", available),
+                ("chunks", units.format_bytes(plan.chunk_size_bytes)),
+            ]
+        ),
+        *describe.section("power", [text.plain(step) for step in plan.stop_steps]),
+        *describe.section("volumes", _volumes(plan)),
+        *describe.section("left out", [text.plain(f"{left.what}: {left.why}") for left in plan.left_out]),
+        *describe.section("warnings", [text.plain(warning) for warning in plan.warnings]),
+    ]
+
+
+def _volumes(plan: capture.CapturePlan) -> list[str]:
+    columns = [
+        text.Column("VOLUME"),
+        text.Column("BUS"),
+        text.Column("FORMAT"),
+        text.Column("SIZE", is_right=True),
+        text.Column("READ", is_right=True),
+        text.Column("SKIPPED", is_right=True),
+        text.Column("PATH"),
+    ]
+    rows = [
+        (
+            volume.target,
+            volume.bus,
+            volume.format,
+            units.format_bytes(volume.size_bytes),
+            summary.size(volume.data_bytes),
+            summary.size(volume.skipped_bytes),
+            volume.path,
+        )
+        for volume in plan.volumes
+    ]
+    lines = text.table(columns, rows)
+    if any(volume.data_bytes is None for volume in plan.volumes):
+        lines.append("-: not known while the server runs; holes and zeros will be skipped")
+    else:
+        lines.append("skipped: holes and zeros, which are never stored")
+    return lines

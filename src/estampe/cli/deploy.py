@@ -1,0 +1,172 @@
+"""`estampe deploy`: from an image template to new servers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from estampe import units
+from estampe.cli import describe, following, interfaces, options, output, terminal, text, values
+
+if TYPE_CHECKING:
+    from estampe.schemas import deploy
+
+
+def deploy_template(  # noqa: PLR0917 - Typer passes by name
+    reference: options.Template,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new server.")],
+    cpus: Annotated[int | None, typer.Option("--cpus", help="Virtual CPUs. [default: as recorded]")] = None,
+    memory: Annotated[
+        str | None, typer.Option("--memory", metavar="SIZE", help="Memory, as 4GiB. [default: as recorded]")
+    ] = None,
+    volumes: Annotated[
+        list[str] | None,
+        typer.Option("--volume", metavar="TARGET=SIZE", help="Make a volume larger, as vda=40GiB; may be repeated."),
+    ] = None,
+    volume_format: Annotated[
+        str | None,
+        typer.Option("--format", metavar="raw|qcow2", help="Format of the volumes. [default: the pool's usual]"),
+    ] = None,
+    pool: Annotated[str | None, typer.Option("--pool", help="Storage pool. [default: the configured one]")] = None,
+    networks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--network",
+            metavar="NETWORK",
+            help="One interface on this network (lan, bridge:br0); may be repeated. [default: as many as recorded, on the default network]",
+        ),
+    ] = None,
+    addresses: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--address",
+            metavar="[N=]ADDRESS",
+            help="Static address with prefix of interface N (from 1; 1 if not said), as 192.0.2.10/24; may be repeated. [default: DHCP]",
+        ),
+    ] = None,
+    gateways: Annotated[
+        list[str] | None,
+        typer.Option("--gateway", metavar="[N=]ADDRESS", help="Gateway of interface N; may be repeated."),
+    ] = None,
+    dns: Annotated[
+        list[str] | None,
+        typer.Option("--dns", metavar="[N=]ADDRESS", help="Name server of interface N; may be repeated."),
+    ] = None,
+    hostname: Annotated[str | None, typer.Option("--hostname", help="Host name. [default: the server's name]")] = None,
+    ssh_keys: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ssh-key",
+            metavar="FILE|KEY",
+            help="Public key to let in: a file of keys, or the key itself; may be repeated.",
+        ),
+    ] = None,
+    user_data: Annotated[
+        str | None, typer.Option("--user-data", metavar="FILE", help="cloud-init user data; - for standard input.")
+    ] = None,
+    count: Annotated[
+        int, typer.Option("--count", metavar="N", help="Make N servers, NAME-1 to NAME-N, from one read.")
+    ] = 1,
+    is_not_started: Annotated[bool, typer.Option("--no-start", help="Leave the new servers shut off.")] = False,
+    is_not_awaited: options.NoWait = False,
+    is_dry_run: options.DryRun = False,
+    form: output.Option = output.Output.TABLE,
+) -> None:
+    """Deploy new servers from an image template.
+
+    Every server gets an identity of its own. A deploy that fails leaves nothing behind. Ctrl-C leaves it running.
+
+    \b
+    Examples:
+      estampe deploy web web-02
+      estampe deploy web@3 web-02 --volume vda=40GiB --cpus 4 --memory 8GiB --dry-run
+      estampe deploy web web-02 --network lan --address 192.0.2.10/24 --gateway 192.0.2.1 --dns 192.0.2.53
+      estampe deploy web web-02 --network lan --network bridge:br0 --address 2=198.51.100.7/24
+      estampe deploy web ci --count 10 --ssh-key ~/.ssh/id_ed25519.pub --no-wait
+    """
+    from estampe.client import client
+    from estampe.schemas import deploy
+
+    request = client.make(
+        deploy.DeployRequest,
+        template=reference,
+        name=name,
+        count=count,
+        cpus=cpus,
+        memory_bytes=None if memory is None else units.parse_size(memory),
+        volume_sizes=values.volume_sizes(volumes or [], option="--volume"),
+        pool=pool,
+        volume_format=volume_format,
+        interfaces=interfaces.combine(
+            networks=networks or [], addresses=addresses or [], gateways=gateways or [], dns=dns or []
+        ),
+        hostname=hostname,
+        ssh_keys=values.ssh_keys(ssh_keys or [], option="--ssh-key"),
+        user_data=None if user_data is None else values.read_file(user_data, option="--user-data"),
+        is_started=not is_not_started,
+    )
+    with client.Client() as daemon:
+        if is_dry_run:
+            _say_plan(daemon.plan_deployment(request), form)
+            return
+        following.conclude(daemon, daemon.start_deployment(request), form=form, is_awaited=not is_not_awaited)
+
+
+def _say_plan(plan: deploy.DeployPlan, form: output.Output) -> None:
+    if form is output.Output.JSON:
+        terminal.document(plan)
+    else:
+        terminal.say(_describe(plan))
+
+
+def _describe(plan: deploy.DeployPlan) -> list[str]:
+    changes = [f"{change.what}: {change.was} -> {change.now} ({change.why})" for change in plan.changes]
+    return [
+        *text.pairs(
+            [
+                ("template", f"{plan.template} ({plan.template_id})"),
+                ("CPUs", plan.cpus),
+                ("memory", units.format_bytes(plan.memory_bytes)),
+                ("pool", plan.pool),
+                ("written", units.format_bytes(plan.needed_bytes)),
+                ("free in the pool", units.format_bytes(plan.pool_available_bytes)),
+            ]
+        ),
+        *describe.section("servers", _servers(plan)),
+        *describe.section("volumes of each", _volumes(plan)),
+        *describe.section("changed for this host", [text.plain(change) for change in changes]),
+        *describe.section("final configuration", [text.plain(line) for line in plan.final_configuration]),
+        *describe.section("warnings", [text.plain(warning) for warning in plan.warnings]),
+    ]
+
+
+def _servers(plan: deploy.DeployPlan) -> list[str]:
+    columns = [text.Column("NAME"), text.Column("HOST NAME"), text.Column("INTERFACES"), text.Column("UUID")]
+    rows = [(server.name, server.hostname, _interfaces(server), server.uuid) for server in plan.servers]
+    return text.table(columns, rows)
+
+
+def _interfaces(server: deploy.NewServer) -> str:
+    return ", ".join(f"{each.mac} on {each.network or f'bridge:{each.bridge}'}" for each in server.interfaces)
+
+
+def _volumes(plan: deploy.DeployPlan) -> list[str]:
+    columns = [
+        text.Column("VOLUME"),
+        text.Column("TEMPLATE", is_right=True),
+        text.Column("SIZE", is_right=True),
+        text.Column("DATA", is_right=True),
+        text.Column("FORMAT"),
+    ]
+    rows: list[tuple[Any, ...]] = [
+        (
+            volume.target,
+            units.format_bytes(volume.template_size_bytes),
+            units.format_bytes(volume.size_bytes),
+            units.format_bytes(volume.data_bytes),
+            volume.format,
+        )
+        for volume in plan.volumes
+    ]
+    return text.table(columns, rows)

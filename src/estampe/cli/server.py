@@ -1,0 +1,182 @@
+"""`estampe server`: the servers of this host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from estampe import units
+from estampe.cli import describe, options, output, terminal, text, values
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from estampe.schemas import server
+
+app = typer.Typer(help="List, show, start, stop and delete servers.", no_args_is_help=True, rich_markup_mode=None)
+
+_COLUMNS = (
+    text.Column("NAME"),
+    text.Column("STATE"),
+    text.Column("CPUS", is_right=True),
+    text.Column("MEMORY", is_right=True),
+    text.Column("TEMPLATE"),
+    text.Column("OPERATION"),
+    text.Column("ID"),
+)
+
+
+@app.command("list")
+def list_servers(form: output.Option = output.Output.TABLE) -> None:
+    """List the servers of this host.
+
+    \b
+    Examples:
+      estampe server list
+      estampe server list --output json | jq -r '.servers[].name'
+    """
+    from estampe.client import client
+    from estampe.schemas import server
+
+    with client.Client() as daemon:
+        servers = daemon.list_servers()
+    if form is output.Output.JSON:
+        terminal.document(server.ServerList(servers=servers))
+    else:
+        terminal.say(_table(servers))
+
+
+@app.command("show")
+def show_server(reference: options.Server, form: output.Option = output.Output.TABLE) -> None:
+    """Show one server: power, volumes, interfaces, and whether it can be captured.
+
+    \b
+    Examples:
+      estampe server show web-01
+      estampe server show web-01 --output json | jq .configuration.volumes
+    """
+    from estampe.client import client
+
+    with client.Client() as daemon:
+        found = daemon.get_server(reference)
+    if form is output.Output.JSON:
+        terminal.document(found)
+    else:
+        terminal.say(_details(found))
+
+
+@app.command("start")
+def start_server(reference: options.Server, form: output.Option = output.Output.TABLE) -> None:
+    """Start a server; one that runs already is left alone.
+
+    \b
+    Examples:
+      estampe server start web-01
+    """
+    from estampe.client import client
+
+    with client.Client() as daemon:
+        _say_state(daemon.start_server(reference), form)
+
+
+@app.command("stop")
+def stop_server(
+    reference: options.Server,
+    is_forced: Annotated[
+        bool, typer.Option("--force", help="Power it off if it has not shut down when the timeout has passed.")
+    ] = False,
+    timeout: Annotated[
+        str, typer.Option("--timeout", metavar="DURATION", help="How long to wait for a clean shutdown.")
+    ] = "180s",
+    form: output.Option = output.Output.TABLE,
+) -> None:
+    """Shut a server down cleanly, and wait until it is off.
+
+    \b
+    Examples:
+      estampe server stop web-01
+      estampe server stop web-01 --timeout 30s --force
+    """
+    from estampe.client import client
+    from estampe.schemas import server
+
+    request = client.make(
+        server.StopRequest, is_forced=is_forced, timeout_seconds=values.duration(timeout, option="--timeout")
+    )
+    with client.Client() as daemon:
+        _say_state(daemon.stop_server(reference, request), form)
+
+
+@app.command("delete")
+def delete_server(
+    reference: options.Server,
+    is_volumes_deleted: Annotated[
+        bool, typer.Option("--delete-volumes", help="Delete its volumes, and with them its data, too.")
+    ] = False,
+    is_forced: Annotated[bool, typer.Option("--force", help="Power it off first if it runs.")] = False,
+    is_confirmed: options.Yes = False,
+    form: output.Option = output.Output.TABLE,
+) -> None:
+    """Delete a server. Its volumes stay unless --delete-volumes is given.
+
+    \b
+    Examples:
+      estampe server delete web-02
+      estampe server delete web-02 --delete-volumes --force --yes
+    """
+    from estampe.client import client
+
+    what = "and its volumes" if is_volumes_deleted else "and keep its volumes"
+    terminal.confirm(f"delete server {text.plain(reference)} {what}", is_confirmed=is_confirmed)
+    with client.Client() as daemon:
+        daemon.delete_server(reference, is_volumes_deleted=is_volumes_deleted, is_forced=is_forced)
+    if form is output.Output.JSON:
+        terminal.document({"deleted": reference})
+    else:
+        terminal.say([f"deleted server {text.plain(reference)}"])
+
+
+def _say_state(found: server.Server, form: output.Output) -> None:
+    if form is output.Output.JSON:
+        terminal.document(found)
+    else:
+        terminal.say([text.plain(f"{found.name} is {found.power_state.value}")])
+
+
+def _table(servers: Sequence[server.Server]) -> list[str]:
+    rows = [
+        (
+            found.name,
+            found.power_state.value,
+            found.cpus,
+            units.format_bytes(found.memory_bytes),
+            found.template,
+            found.busy_operation and str(found.busy_operation)[:8],
+            found.id,
+        )
+        for found in servers
+    ]
+    return text.table(_COLUMNS, rows)
+
+
+def _details(found: server.ServerDetail) -> list[str]:
+    summary = found.summary
+    lines = text.pairs(
+        [
+            ("name", summary.name),
+            ("id", summary.id),
+            ("domain", summary.domain_uuid),
+            ("state", summary.power_state.value),
+            ("CPUs", summary.cpus),
+            ("memory", units.format_bytes(summary.memory_bytes)),
+            ("deployed from", summary.template),
+            ("used by operation", summary.busy_operation),
+            ("addresses", "\n".join(found.addresses) or None),
+            ("is persistent", None if summary.is_persistent else "no: it is gone once it stops"),
+            ("cannot be captured", found.problem),
+        ]
+    )
+    if found.configuration is not None:
+        lines += describe.recorded_configuration(found.configuration)
+    return lines

@@ -1,0 +1,140 @@
+"""Deploy: the request and the plan."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+import pydantic
+
+from estampe.deploy import request as deploy
+from estampe.schemas import wire
+
+_USER_DATA_CHARACTERS = 512 * 1024  # clouds stop at 16-64 KiB; a seed volume has room, a mistake is larger
+
+
+def _ssh_key(text: str) -> str:
+    if not re.match(r"(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ +[A-Za-z0-9+/=]+( |$)", text):
+        raise ValueError("must be one OpenSSH public key, as in a line of authorized_keys")
+    return text
+
+
+SshKey = Annotated[
+    str,
+    pydantic.StringConstraints(min_length=1, max_length=16_384),
+    pydantic.AfterValidator(wire.check_line),
+    pydantic.AfterValidator(_ssh_key),
+]
+ServerName = Annotated[
+    str, pydantic.StringConstraints(min_length=1, max_length=63), pydantic.AfterValidator(wire.check_line)
+]
+
+
+class InterfaceRequest(wire.Request):
+    """One interface of the new server; without addresses it uses DHCP."""
+
+    network: wire.Line | None = None
+    mac: Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$")] | None = None
+    addresses: list[wire.InterfaceAddress] = pydantic.Field(default_factory=list, max_length=16)
+    gateways: list[wire.Address] = pydantic.Field(default_factory=list, max_length=2)
+    dns: list[wire.Address] = pydantic.Field(default_factory=list, max_length=8)
+
+    def to_domain(self) -> deploy.InterfaceRequest:
+        """As the service takes it."""
+        return deploy.InterfaceRequest(
+            network=self.network,
+            mac=self.mac,
+            addresses=tuple(self.addresses),
+            gateways=tuple(self.gateways),
+            dns=tuple(self.dns),
+        )
+
+
+class DeployRequest(wire.Request):
+    """Which template, and what the new servers are to be."""
+
+    template: wire.Reference
+    name: ServerName
+    count: Annotated[int, pydantic.Field(ge=1, le=100)] = 1
+    cpus: Annotated[int, pydantic.Field(ge=1, le=4096)] | None = None
+    memory_bytes: wire.Bytes | None = None
+    volume_sizes: dict[wire.Target, wire.Bytes] = pydantic.Field(default_factory=dict, max_length=64)
+    pool: wire.Line | None = None
+    volume_format: Literal["raw", "qcow2"] | None = None
+    interfaces: list[InterfaceRequest] = pydantic.Field(default_factory=list, max_length=16)
+    hostname: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=253)] | None = None
+    ssh_keys: list[SshKey] = pydantic.Field(default_factory=list, max_length=64)
+    user_data: Annotated[str, pydantic.StringConstraints(max_length=_USER_DATA_CHARACTERS)] | None = None
+    is_started: bool = True
+
+    def to_domain(self) -> deploy.DeployRequest:
+        """As the service takes it."""
+        return deploy.DeployRequest(
+            template=self.template,
+            name=self.name,
+            count=self.count,
+            cpus=self.cpus,
+            memory_bytes=self.memory_bytes,
+            volume_sizes=dict(self.volume_sizes) or None,
+            pool=self.pool,
+            volume_format=self.volume_format,
+            interfaces=tuple(interface.to_domain() for interface in self.interfaces),
+            hostname=self.hostname,
+            ssh_keys=tuple(self.ssh_keys),
+            user_data=self.user_data,
+            is_started=self.is_started,
+        )
+
+
+class NewVolume(wire.Answer):
+    """One volume that each server would get."""
+
+    target: str
+    template_size_bytes: int
+    size_bytes: int
+    data_bytes: int
+    format: str
+
+
+class NewInterface(wire.Answer):
+    """One interface that a server would get."""
+
+    mac: str
+    network: str | None
+    bridge: str | None
+    model: str
+
+
+class NewServer(wire.Answer):
+    """One server that would be made."""
+
+    name: str
+    uuid: str
+    hostname: str
+    interfaces: list[NewInterface]
+
+
+class Change(wire.Answer):
+    """Something of the recorded configuration that this host cannot give as it was."""
+
+    what: str
+    was: str
+    now: str
+    why: str
+
+
+class DeployPlan(wire.Answer):
+    """What a deploy would do; nothing has been done."""
+
+    template_id: str
+    template: str
+    servers: list[NewServer]
+    cpus: int
+    memory_bytes: int
+    pool: str
+    volumes: list[NewVolume]
+    pool_available_bytes: int
+    needed_bytes: int
+    changes: list[Change]
+    final_configuration: list[str]
+    warnings: list[str]

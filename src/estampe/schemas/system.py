@@ -1,0 +1,18 @@
+"""The daemon itself."""
+
+from __future__ import annotations
+
+from estampe.schemas import wire
+
+
+class Health(wire.Answer):
+    """Whether the daemon answers: it does, or nobody says so."""
+
+    status: str
+
+
+class Version(wire.Answer):
+    """Which Estampe this is."""
+
+    version: str
+    api: str

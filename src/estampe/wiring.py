@@ -1,0 +1,315 @@
+"""Where everything meets: settings become plain values, adapters become services, the daemon runs.
+
+settings ─▶ database, store, libvirt host, engine ─▶ services and workflow bodies ─▶ API on a unix socket
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from estampe import config
+from estampe.api import app as api_app
+from estampe.api import server as api_server
+from estampe.api import services as api_services
+from estampe.capture import copying, estimate, finish, offline
+from estampe.capture import service as capture_service
+from estampe.capture import workflow as capture_workflow
+from estampe.catalogue import service as catalogue_service
+from estampe.catalogue import storage
+from estampe.db import database, operations, servers, templates
+from estampe.deploy import confirm, resolve, seed
+from estampe.deploy import service as deploy_service
+from estampe.deploy import workflow as deploy_workflow
+from estampe.jobs import base as jobs
+from estampe.jobs import dbos_engine, dispatch, runner
+from estampe.model import operation, template
+from estampe.servers import service as server_service
+from estampe.store import allocator, local
+from estampe.store import base as stores
+from estampe.store import chunks as store_chunks
+from estampe.virt import accel, libvirt_host
+from estampe.virt import base as virt
+
+# Raised when the steps of a workflow change their names or order: an unfinished operation of an older generation is undone.
+GENERATION: Final = 1
+_EXECUTOR: Final = "local"
+_STOP_SECONDS: Final = 20.0  # systemd gives 90 by default
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Directories below the state and run directories."""
+
+    database: Path
+    jobs: Path
+    work: Path
+    appliance: Path
+    seeds: Path
+    sockets: Path
+
+    @classmethod
+    def make(cls, settings: config.Settings) -> Places:
+        """Made where they are missing. Seeds and their parents may be traversed: QEMU's user opens its seed by path."""
+        state, run = settings.state_directory, settings.run_directory
+        state.mkdir(mode=0o711, parents=True, exist_ok=True)
+        run.mkdir(mode=0o755, parents=True, exist_ok=True)
+        for directory, mode in ((state / "work", 0o700), (state / "seeds", 0o711), (run / "operations", 0o700)):
+            directory.mkdir(mode=mode, exist_ok=True)
+        return cls(
+            database=state / "estampe.db",
+            jobs=state / "jobs.db",
+            work=state / "work",
+            appliance=state / "appliance",
+            seeds=state / "seeds",
+            sockets=run / "operations",
+        )
+
+
+@dataclass(kw_only=True)
+class Installation:
+    """Everything wired, before the engine works: what the daemon serves, and what a test drives without a socket."""
+
+    settings: config.Settings
+    services: api_services.Services
+    engine: jobs.Engine
+    rows: operations.Operations
+    catalogue: catalogue_service.TemplateService
+    _closing: contextlib.ExitStack = field(repr=False)
+
+    def launch(self) -> None:
+        """Begin to work: finish what was cut off, then take what is queued."""
+        self.catalogue.finish_deletes()
+        self.engine.launch()
+        runner.resume(self.engine, self.rows, clock=dispatch.utc_now)
+        self._prune()
+
+    def _prune(self) -> None:
+        limit = dispatch.utc_now() - datetime.timedelta(days=self.settings.operation_days)
+        self.engine.forget(self.rows.prune(older_than=limit))
+
+    def close(self) -> None:
+        """Stop working; what is unfinished goes on at the next launch."""
+        self.engine.close(timeout_seconds=_STOP_SECONDS)
+        self._closing.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapters:
+    """The adapters that an installation is wired over."""
+
+    db: database.Database
+    store: stores.Store
+    host: virt.Host
+    engine: jobs.Engine
+
+
+def install(settings: config.Settings, *, observer: jobs.StepObserver | None = None) -> Installation:
+    """Wire an installation by its settings; `observer` is told of every step (see `jobs.base.StepObserver`)."""
+    allocator.keep_freed_memory()
+    places = Places.make(settings)
+    with contextlib.ExitStack() as opening:
+        db = opening.enter_context(contextlib.closing(database.Database.open(f"sqlite:///{places.database}")))
+        db.upgrade()
+        store = _store(settings, templates.Templates(db))
+        host = opening.enter_context(contextlib.closing(_host(settings)))
+        engine = dbos_engine.DbosEngine(
+            f"sqlite:///{places.jobs}",
+            executor_id=_EXECUTOR,
+            generation=GENERATION,
+            concurrency={
+                operation.Kind.CAPTURE: settings.concurrent_captures,
+                operation.Kind.DEPLOY: settings.concurrent_deploys,
+            },
+            observer=observer,
+        )
+        adapters = Adapters(db=db, store=store, host=host, engine=engine)
+        return wire(settings, places, adapters, closing=opening.pop_all())
+
+
+def _store(settings: config.Settings, catalogue: templates.Templates) -> local.LocalStore:
+    """The store; a new one only where no template needs an old one (which may lie on a disk that is not mounted)."""
+    if catalogue.list_in_state(template.State.ACTIVE):
+        return local.LocalStore.open(settings.store)
+    return local.LocalStore.ensure(settings.store)
+
+
+def _host(settings: config.Settings) -> libvirt_host.LibvirtHost:
+    return libvirt_host.LibvirtHost(
+        settings.libvirt_uri, nvram_directory=settings.nvram_directory, has_kvm=lambda: is_kvm_usable(settings)
+    )
+
+
+def is_kvm_usable(settings: config.Settings) -> bool:
+    """By the setting, else by booting a probe once per boot of the host."""
+    if settings.accelerator != "auto":
+        return settings.accelerator == "kvm"
+    return accel.probe_kvm(answer_path=settings.state_directory / "kvm-probe.json")
+
+
+def wire(
+    settings: config.Settings,
+    places: Places,
+    adapters: Adapters,
+    *,
+    closing: contextlib.ExitStack,
+    clock: Callable[[], float] = time.monotonic,
+    wait: Callable[[float], None] = time.sleep,
+) -> Installation:
+    """Services and workflow bodies over the adapters; `closing` gives the adapters back at the installation's close.
+
+    `clock` (seconds) and `wait` are what servers are waited for with.
+    """
+    db, store, host, engine = adapters.db, adapters.store, adapters.host, adapters.engine
+    chunks = store_chunks.Chunks(store, level=settings.compression_level)
+    rows = operations.Operations(db)
+    template_rows = templates.Templates(db)
+    server_rows = servers.Servers(db, clock=dispatch.utc_now)
+    dispatcher = dispatch.Dispatcher(rows=rows, engine=engine)
+    resolver = resolve.Resolver(
+        host=host, defaults=resolve.Defaults(pool=settings.default_pool, network=settings.default_network)
+    )
+    catalogue = catalogue_service.TemplateService(store=store, rows=template_rows, operations=rows)
+    storage_service = storage.StorageService(
+        store=store, operations=rows, dispatcher=dispatcher, default_grace_seconds=settings.sweep_grace_seconds
+    )
+    all_servers = server_service.ServerService(
+        host=host,
+        rows=server_rows,
+        templates=template_rows,
+        operations=rows,
+        seed_directory=places.seeds,
+        clock=clock,
+        wait=wait,
+    )
+    capture = capture_workflow.CaptureWorkflow(
+        host=host,
+        templates=template_rows,
+        servers=server_rows,
+        stopper=offline.Offline(
+            host=host, times=offline.Times(clock=clock, wait=wait), late_shutdown_seconds=settings.late_shutdown_seconds
+        ),
+        copier=copying.Copying(host=host, store=store, chunks=chunks, threads=settings.threads),
+        finisher=finish.Finisher(
+            store_location=str(settings.store),
+            chunk_size_bytes=store.chunk_size_bytes,
+            is_kvm_usable=lambda: is_kvm_usable(settings),
+            cache_directory=places.appliance,
+        ),
+        work_directory=places.work,
+        socket_directory=places.sockets,
+    )
+    deploy = deploy_workflow.DeployWorkflow(
+        host=host,
+        store=store,
+        chunks=chunks,
+        resolver=resolver,
+        templates=template_rows,
+        servers=server_rows,
+        seeds=seed.Seeds(directory=places.seeds),
+        work_directory=places.work,
+        sockets=places.sockets,
+        threads=settings.threads,
+        confirmer=confirm.Confirmer(
+            host=host, timeout_seconds=settings.confirm_timeout_seconds, clock=clock, wait=wait
+        ),
+    )
+    for kind, body, abandon in (
+        (operation.Kind.CAPTURE, capture, capture.abandon),
+        (operation.Kind.DEPLOY, deploy, deploy.abandon),
+        (operation.Kind.CHECK, storage_service.run_check, runner.nothing_to_undo),
+        (operation.Kind.SWEEP, storage_service.run_sweep, runner.nothing_to_undo),
+    ):
+        runner.register(engine, kind, body, operations=rows, clock=dispatch.utc_now, abandon=abandon)
+    services = api_services.Services(
+        servers=all_servers,
+        captures=capture_service.CaptureService(
+            host=host,
+            store=store,
+            servers=all_servers,
+            templates=template_rows,
+            dispatcher=dispatcher,
+            estimator=estimate.Estimator(store=store, chunks=chunks, socket_directory=places.sockets),
+        ),
+        deployments=deploy_service.DeployService(
+            host=host, store=store, templates=template_rows, dispatcher=dispatcher, resolver=resolver
+        ),
+        templates=catalogue,
+        operations=dispatcher,
+        storage=storage_service,
+    )
+    return Installation(
+        settings=settings, services=services, engine=engine, rows=rows, catalogue=catalogue, _closing=closing
+    )
+
+
+def serve(settings: config.Settings) -> None:
+    """The daemon: works and answers until SIGTERM or SIGINT, then stops cleanly."""
+    _log_to_stderr(settings.log_level)
+    with _alone(settings):
+        installation = install(settings)
+        try:
+            installation.launch()
+            app = api_app.create(installation.services)
+            _log.info("serving", socket=str(settings.socket))
+            api_server.serve(app, socket_path=settings.socket, group=settings.group)
+        finally:
+            _log.info("stopping")
+            installation.close()
+    _leave()
+
+
+def _leave() -> None:
+    """End the process even where a step did not hear in time that it shall stop: it is run again at the next start.
+
+    The interpreter would wait for its thread (threading, "non-daemon threads").
+    """
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        logging.shutdown()
+        os._exit(0)
+
+
+@contextlib.contextmanager
+def _alone(settings: config.Settings) -> Iterator[None]:
+    """One daemon per state directory: a second one would run the same operations again."""
+    import fcntl
+
+    from estampe import errors
+
+    settings.state_directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+    descriptor = os.open(settings.state_directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise errors.AlreadyServing(directory=str(settings.state_directory)) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(stream=sys.stderr, level=level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # ten lines at each start that tell nobody anything
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["level", "event"]),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.unit.api import fakes, serving
+from typer import testing
+
+from estampe.cli import main
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """Runs commands against a daemon, or where none is."""
+
+    socket_path: Path
+
+    def __call__(self, *arguments: str, input: str | None = None) -> testing.Result:
+        return testing.CliRunner().invoke(
+            main.app, list(arguments), input=input, env={"ESTAMPE_SOCKET": str(self.socket_path)}
+        )
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[fakes.World, Path]]:
+    """One server for all tests: starting and stopping one takes longer than most of them."""
+    world, path = fakes.World(), tmp_path_factory.mktemp("served") / "estampe.sock"
+    with serving.serving(world, path):
+        yield world, path
+
+
+@pytest.fixture
+def world(served: tuple[fakes.World, Path]) -> fakes.World:
+    served[0].reset()
+    return served[0]
+
+
+@pytest.fixture
+def run(world: fakes.World, served: tuple[fakes.World, Path]) -> CommandLine:
+    return CommandLine(served[1])
+
+
+@pytest.fixture
+def run_alone(tmp_path: Path) -> CommandLine:
+    return CommandLine(tmp_path / "nobody.sock")

@@ -1,0 +1,108 @@
+"""How quickly commands start, and what the shell can complete."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+from tests.unit.api import fakes
+from tests.unit.cli import conftest
+
+from estampe.cli import completion
+from estampe.model import operation
+
+# Not pydantic: Typer 0.29 parses parameters with it, 80 ms as soon as there is more than --help.
+_HEAVY = {"httpx", "rich", "fastapi", "uvicorn", "sqlalchemy", "dbos", "libvirt", "structlog", "blake3"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["deploy", "--help"], ["server"], ["--version"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import contextlib, sys\n"
+        "from estampe.cli.main import app\n"
+        f"with contextlib.suppress(SystemExit): app({arguments!r})\n"
+        "print('modules', *sorted({name.partition('.')[0] for name in sys.modules}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert loaded.isdisjoint(_HEAVY | ({"pydantic"} if arguments == ["--help"] else set()))
+
+
+def test_a_command_does_not_import_the_daemons_libraries(run: conftest.CommandLine) -> None:
+    code = (
+        "import sys\n"
+        "from estampe.cli.main import app\n"
+        "app(['server', 'list'], standalone_mode=False)\n"
+        "print('modules', *sorted({name.partition('.')[0] for name in sys.modules}))\n"
+    )
+    env = {**os.environ, "ESTAMPE_SOCKET": str(run.socket_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert loaded.isdisjoint(
+        {"fastapi", "uvicorn", "sqlalchemy", "dbos", "libvirt", "rich", "click", "pygments", "blake3"}
+    )
+
+
+def test_help_takes_less_than_four_tenths_of_a_second() -> None:
+    def seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(
+            [sys.executable, "-c", "from estampe.cli.main import main; main()", "--help"],
+            capture_output=True,
+            check=True,
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _nth in range(3)) < 0.4  # of the CPU: the machine may be busy with other tests
+
+
+@pytest.fixture
+def here(run: conftest.CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ESTAMPE_SOCKET", str(run.socket_path))
+
+
+@pytest.mark.usefixtures("here")
+def test_names_are_completed(world: fakes.World) -> None:
+    begun = world.begin(operation.Kind.CAPTURE, "web-01")
+    assert completion.servers("we") == ["web-01"]
+    assert completion.servers("x") == []
+    assert completion.templates("") == ["web"]
+    assert completion.templates("web@") == ["web@2", "web@1"]
+    assert completion.operations("0") == [str(begun.id)]
+
+
+@pytest.mark.usefixtures("here")
+def test_names_that_a_shell_could_mistake_are_not_offered(world: fakes.World) -> None:
+    world.servers = {name: fakes.a_server(name=name) for name in ("ok-1", "a b", "$(reboot)", "x;y", "\x1b[2J", "`z`")}
+    assert completion.servers("") == ["ok-1"]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_daemon_that_fails_completes_nothing(world: fakes.World) -> None:
+    world.failure = RuntimeError("a defect")
+    assert completion.servers("") == []
+
+
+def test_without_a_daemon_nothing_is_completed_and_nothing_said(
+    run_alone: conftest.CommandLine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ESTAMPE_SOCKET", str(run_alone.socket_path))
+    assert completion.servers("") == completion.templates("") == completion.operations("") == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_shell_completes_by_the_command_itself(run: conftest.CommandLine) -> None:
+    env = {
+        **os.environ,
+        "ESTAMPE_SOCKET": str(run.socket_path),
+        "_ESTAMPE_COMPLETE": "complete_bash",
+        "COMP_WORDS": "estampe server show we",
+        "COMP_CWORD": "3",
+    }
+    code = "import sys; sys.argv[0] = 'estampe'; from estampe.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["web-01"]

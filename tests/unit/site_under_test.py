@@ -1,0 +1,130 @@
+"""An installation on a fake host, with its store in memory and an engine that is cut off where a test says."""
+
+import contextlib
+import random
+import shutil
+from pathlib import Path
+
+from estampe import config, wiring
+from estampe.capture import request as capture_request
+from estampe.db import database
+from estampe.deploy import request as deploy_request
+from estampe.jobs import memory as memory_engine
+from estampe.model import account, configuration, operation
+from estampe.store import memory as memory_store
+from estampe.virt import base as virt
+from estampe.virt import fake
+
+OWNER = account.DEFAULT_ACCOUNT_ID
+CHUNK = 64 * 1024
+SIZE = 20 * CHUNK + 512
+
+
+class Site:
+    """Everything wired; `kill_at` and `run` drive the engine, a killed daemon is started anew by `run` itself."""
+
+    def __init__(self, directory: Path, migrated: Path) -> None:
+        self.directory = directory
+        self.now = 0.0
+        self.settings = config.Settings(
+            state_directory=directory / "state", run_directory=directory / "run", default_pool="pool",
+            default_network="lan", copy_threads=2, confirm_timeout_seconds=60,
+        )  # fmt: skip
+        self.host = fake.FakeHost(directory / "host")
+        self.pool = self.host.add_pool("pool")
+        self.host.add_network("lan")
+        self.store = memory_store.MemoryStore(chunk_size_bytes=CHUNK)
+        self.steps: list[str] = []
+        self.engine = memory_engine.MemoryEngine(observer=self._observe)
+        self.places = wiring.Places.make(self.settings)
+        self._kill: tuple[str, str] | None = None
+        shutil.copyfile(migrated, self.places.database)
+        self.db = database.Database.open(f"sqlite:///{self.places.database}")
+        self._start_daemon()
+
+    def _observe(self, _operation_id, step, event) -> None:
+        if event == "begin":
+            self.steps.append(step)
+
+    def _start_daemon(self) -> None:
+        adapters = wiring.Adapters(db=self.db, store=self.store, host=self.host, engine=self.engine)
+        self.installation = wiring.wire(
+            self.settings, self.places, adapters, closing=contextlib.ExitStack(),
+            clock=lambda: self.now, wait=self._pass,
+        )  # fmt: skip
+        self.services = self.installation.services
+        self.installation.launch()
+
+    def _pass(self, seconds: float) -> None:
+        self.now += seconds
+
+    def close(self) -> None:
+        self.host.close()
+        self.db.close()
+
+    def add_server(self, name: str = "web", *, is_running: bool = False, seed: int = 1, **guest) -> str:
+        volume = self.host.create_volume("pool", f"{name}.raw", size_bytes=SIZE, format=configuration.VolumeFormat.RAW)
+        with Path(volume.path).open("r+b") as stream:
+            rng = random.Random(seed)
+            for offset in (0, 3 * CHUNK + 7, SIZE - 100):
+                stream.seek(offset)
+                stream.write(rng.randbytes(min(CHUNK, SIZE - offset)))
+        attached = virt.NewVolume(
+            target="vda", bus="virtio", path=volume.path, format=volume.format, is_block_device=False, serial=None,
+            boot_order=None,
+        )  # fmt: skip
+        uuid = self.host.add_server(name, volumes=[attached], guest=fake.fake_guest.FakeGuest(**guest))
+        if is_running:
+            self.host.start(uuid)
+        return uuid
+
+    def volume_bytes(self, name: str) -> bytes:
+        found = self.host.find_volume("pool", name)
+        assert found is not None, name
+        return Path(found.path).read_bytes()
+
+    def volumes(self) -> set[str]:
+        return {path.name for path in self.pool.directory.iterdir()}
+
+    def capture(self, server: str = "web", **wishes) -> operation.Operation:
+        wishes = {"is_sealed": False, **wishes}
+        return self.services.captures.start(OWNER, capture_request.CaptureRequest(server=server, **wishes))
+
+    def deploy(self, template: str = "web", name: str = "new", **wishes) -> operation.Operation:
+        return self.services.deployments.start(
+            OWNER, deploy_request.DeployRequest(template=template, name=name, **wishes)
+        )
+
+    def kill_at(self, step: str, event: str) -> None:
+        self.engine.cut_off_at(step, event)
+
+    def run(self) -> int:
+        """Run all that is queued; returns how often the daemon had to be started anew."""
+        restarts = 0
+        while not self.engine.run_pending():
+            self.engine = self.engine.relaunch()
+            self._start_daemon()
+            restarts += 1
+        return restarts
+
+    def outcome(self, started: operation.Operation) -> operation.Operation:
+        return self.services.operations.get(OWNER, str(started.id))
+
+    def succeed(self, started: operation.Operation) -> operation.Operation:
+        self.run()
+        ended = self.outcome(started)
+        assert ended.state is operation.State.SUCCEEDED, ended.error
+        return ended
+
+    def leftovers(self) -> dict[str, object]:
+        """What an ended operation must not leave; empty values when all is clean."""
+        state, run = self.settings.state_directory, self.settings.run_directory
+        return {
+            "work": sorted(path.name for path in (state / "work").iterdir()),
+            "sockets": sorted(path.name for path in (run / "operations").iterdir()),
+            "locks": self.installation.rows.locks_held(""),
+            "unfinished": self.installation.rows.list_unfinished(),
+        }
+
+
+CLEAN = {"work": [], "sockets": [], "locks": [], "unfinished": []}
