@@ -1,0 +1,328 @@
+"""Estampe's main job on a real guest, through its own command line, and the proof of it by the guests themselves.
+
+web-01 is a Debian 12 server with a web page and some hundred MB of files. It is captured; web-02 is deployed from the
+template with a larger volume, another host name and a static address; then both are asked who they are. Names on the
+host begin with `estampe-demo`: nothing of the user's own is touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.support import corner, facts, guests, installation, shell
+
+NAME = "estampe-demo"
+HOME = Path("/var/lib") / NAME
+SOURCE, CLONE = f"{NAME}-web-01", f"{NAME}-web-02"
+TEMPLATE = "web"
+SOURCE_ADDRESS, CLONE_ADDRESS = (
+    "192.0.2.10/24",
+    "192.0.2.20/24",
+)  # documentation addresses (RFC 5737), on no real network
+MEBIBYTES = 256
+CLONE_BYTES = 6 << 30
+BOOT_SECONDS = 600.0  # under full emulation 60 s, on a busy machine several times that
+CAPTURE_SECONDS = 600.0
+
+CORNER = corner.Corner(NAME, HOME / "servers", "estampe-demo0")
+OURS = installation.Installation(
+    state_directory=HOME / "state",
+    run_directory=Path("/run") / NAME,
+    settings={"default_pool": CORNER.pool, "default_network": CORNER.network, "log_level": "info"},
+)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Something that must be so, and what is."""
+
+    what: str
+    expected: str
+    found: str
+    holds: bool
+
+
+@dataclass
+class Report:
+    """What was done, and what came out; printed as it grows."""
+
+    began: float = field(default_factory=time.monotonic)
+    proofs: list[Proof] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def step(self, title: str) -> Iterator[list[str]]:
+        """Time what is done inside; the list takes what there is to say of it."""
+        print(f"  {title:<46} ", end="", flush=True)
+        began, details = time.monotonic(), []
+        try:
+            yield details
+        except BaseException:
+            print("failed", flush=True)
+            raise
+        print(f"{time.monotonic() - began:6.1f} s   {', '.join(details)}", flush=True)
+
+    def prove(self, what: str, *, expected: object, found: object, holds: bool | None = None) -> None:
+        """By default: what was found is what was expected."""
+        is_so = expected == found if holds is None else holds
+        self.proofs.append(Proof(what, str(expected), str(found), is_so))
+
+    def show(self) -> bool:
+        """Print the proofs; whether all hold."""
+        rows = [("proof", "expected", "found", ""), *((p.what, p.expected, p.found, _mark(p)) for p in self.proofs)]
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        print()
+        for number, row in enumerate(rows):
+            cells = (text.ljust(width) for text, width in zip(row, (*widths, 0), strict=True))
+            print(f"  {'  '.join(cells)}".rstrip())
+            if number == 0:
+                print(f"  {'  '.join('-' * width for width in widths)}")
+        held = sum(proof.holds for proof in self.proofs)
+        print(
+            f"\n  {held} of {len(self.proofs)} proofs hold; the whole took {_duration(time.monotonic() - self.began)}"
+        )
+        return held == len(self.proofs)
+
+
+def main() -> int:
+    """Run what the command line asks for; the exit status."""
+    if "--clean" in sys.argv:
+        clean()
+        print("removed all that the demo made")
+        return 0
+    if "--serve" in sys.argv:
+        return serve()
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return demonstrate()
+    except KeyboardInterrupt:
+        print("\ninterrupted: removing what was made", flush=True)
+        clean()
+        return 130
+    except (shell.Failed, installation.CommandFailed) as error:
+        print(f"\nerror: {error}\nwhat was made is left to look at; the daemon's log: {OURS.log}", file=sys.stderr)
+        print("remove it with: script/demo --clean", file=sys.stderr)
+        return 1
+
+
+def demonstrate() -> int:
+    """The whole story; 0 if every proof holds."""
+    report = Report()
+    print("Estampe: capture a server into a template, deploy another from it\n")
+    with report.step("build the Debian 12 guest (cached)") as details:
+        image = guests.build("debian12")
+        details.append(_allocated(image))
+    with report.step("clear what an earlier demo left"):
+        clean(is_cache_kept=True)
+        CORNER.ensure()
+    with report.step("look at this host (estampe doctor)") as details:
+        has_kvm = OURS.has_kvm()
+        details.append("KVM" if has_kvm else "no KVM: full emulation, slow")
+    make_source(report, image, has_kvm=has_kvm)
+    before, content = facts.identity(SOURCE), facts.files(SOURCE)
+    with report.step("start the daemon (estampe serve)"):
+        OURS.start()
+    try:
+        template = capture(report)
+        deploy(report)
+        with report.step("ask both guests who they are") as details:
+            facts.wait_until_up(SOURCE, deadline_seconds=BOOT_SECONDS)
+            prove_clone(report, before, content)
+            prove_source(report, before, content)
+            prove_template(report, template)
+            details.append("through their agents")
+    finally:
+        OURS.stop()
+    is_proven = report.show()
+    print(_LOOK_AROUND)
+    return 0 if is_proven else 1
+
+
+def make_source(report: Report, image: Path, *, has_kvm: bool) -> None:
+    """web-01, as somebody may have it: a UEFI server with a volume, its first-boot seed and an empty CD-ROM drive."""
+    with report.step("boot it as web-01") as details:
+        volume = guests.copy(image, CORNER.pool_directory / f"{SOURCE}.qcow2")
+        seed = guests.seed(CORNER.directory / f"{SOURCE}-seed.iso", hostname="web-01", address=SOURCE_ADDRESS)
+        guests.Machine(
+            name=SOURCE,
+            disks=[guests.Disk(path=volume, format="qcow2"), guests.Disk(path=seed, target="vdb", is_read_only=True)],
+            has_kvm=has_kvm,
+            cpus=2,
+            memory_mib=512,
+            is_uefi=True,
+            network=CORNER.network,
+            extra_devices="<disk type='file' device='cdrom'><target dev='sda' bus='sata'/></disk>",
+        ).define()
+        shell.virsh("start", SOURCE)
+        facts.wait_until_up(SOURCE, deadline_seconds=BOOT_SECONDS)
+        details.append("UEFI, 2 CPUs, 512 MiB, volume of 2 GiB")
+    with report.step("put a web page and files in it, delete one") as details:
+        facts.fill(SOURCE, mebibytes=MEBIBYTES)
+        details.append(f"{MEBIBYTES} MiB kept, {facts.DELETED_BYTES >> 20} MiB deleted")
+
+
+def capture(report: Report) -> dict:
+    """`estampe capture`; what `estampe template show` then says."""
+    with report.step("estampe capture") as details:
+        ended = OURS.command("capture", SOURCE, "--name", TEMPLATE, deadline_seconds=CAPTURE_SECONDS)
+        result = ended["result"]
+        details += [
+            f"offline {result['offline_seconds']:.0f} s",
+            f"read {_size(result['read_bytes'])}",
+            f"stored {_size(result['new_bytes'])}",
+        ]
+    return OURS.command("template", "show", TEMPLATE)
+
+
+def deploy(report: Report) -> None:
+    """`estampe deploy`, with a larger volume, a name and an address of its own."""
+    with report.step("estampe deploy web-02, until it says who it is") as details:
+        OURS.command(
+            "deploy", TEMPLATE, CLONE, "--hostname", "web-02", "--volume", f"vda={CLONE_BYTES >> 30}GiB",
+            "--network", CORNER.network, "--address", CLONE_ADDRESS, deadline_seconds=CAPTURE_SECONDS,
+        )  # fmt: skip
+        details.append(f"volume of {_size(CLONE_BYTES)}, address {CLONE_ADDRESS}")
+    facts.wait_until_up(CLONE, deadline_seconds=BOOT_SECONDS)
+
+
+def prove_clone(report: Report, source: facts.Identity, content: facts.Files) -> None:
+    """web-02 has the source's files and none of its identity."""
+    found, files = facts.identity(CLONE), facts.files(CLONE)
+    report.prove("web-02: host name", expected="web-02", found=found.hostname)
+    report.prove("web-02: addresses", expected=CLONE_ADDRESS, found=" ".join(found.addresses))
+    least = CLONE_BYTES * 9 // 10  # the boot partition and the file system's own tables take the rest
+    report.prove(
+        "web-02: root file system", expected=f"{_size(least)} or more", found=_size(found.root_bytes),
+        holds=found.root_bytes >= least,
+    )  # fmt: skip
+    report.prove("web-02: web page", expected=content.page, found=files.page)
+    report.prove(f"web-02: checksum of {content.count} files", expected=content.checksum, found=files.checksum)
+    for what, was, now in (
+        ("machine-id", source.machine_id, found.machine_id),
+        ("SSH host key", _fingerprint(source.host_keys), _fingerprint(found.host_keys)),
+        ("MAC address", _mac(SOURCE), _mac(CLONE)),
+        ("UUID", shell.virsh("domuuid", SOURCE), shell.virsh("domuuid", CLONE)),
+    ):
+        report.prove(f"web-02: {what}", expected=f"not {was}", found=now or "none", holds=bool(now) and now != was)
+
+
+def prove_source(report: Report, before: facts.Identity, content: facts.Files) -> None:
+    """web-01 runs again as it was."""
+    found = facts.identity(SOURCE)
+    report.prove("web-01: state", expected="running", found=CORNER.state(SOURCE))
+    report.prove(
+        "web-01: started again",
+        expected=f"not {before.boot_id}",
+        found=found.boot_id,
+        holds=found.boot_id != before.boot_id,
+    )
+    report.prove("web-01: host name", expected="web-01", found=found.hostname)
+    report.prove("web-01: machine-id", expected=before.machine_id, found=found.machine_id)
+    same = _fingerprint(before.host_keys)
+    report.prove("web-01: SSH host key", expected=same, found=_fingerprint(found.host_keys))
+    report.prove("web-01: checksum of its files", expected=content.checksum, found=facts.files(SOURCE).checksum)
+
+
+def prove_template(report: Report, template: dict) -> None:
+    """The template is sealed, and a deleted file's data are in no copy."""
+    sealing = template["manifest"]["sealing"]
+    report.prove("template: sealed", expected=True, found=sealing["is_sealed"])
+    trimmed = sealing["trimmed_bytes"]
+    report.prove(
+        "template: free space trimmed", expected=f"{_size(facts.DELETED_BYTES)} or more", found=_size(trimmed),
+        holds=trimmed >= facts.DELETED_BYTES,
+    )  # fmt: skip
+    was, now = (facts.occurrences(_volume(name), facts.DELETED_MARK) for name in (SOURCE, CLONE))
+    report.prove("deleted file on web-01's volume", expected="still there", found=f"{was} lines", holds=was > 0)
+    report.prove("deleted file on web-02's volume", expected="0 lines", found=f"{now} lines")
+    left_out = " ".join(left["what"] for left in template["manifest"]["configuration"]["left_out"])
+    report.prove(
+        "template: left out", expected="sda, vdb", found=left_out, holds="sda" in left_out and "vdb" in left_out
+    )
+
+
+def serve() -> int:
+    """The daemon on what an earlier demo left, in the foreground."""
+    if not OURS.state_directory.exists():
+        print("there is nothing to serve: run script/demo first", file=sys.stderr)
+        return 1
+    print(
+        f"serving; in another terminal, as root:\n  export ESTAMPE_SOCKET={OURS.socket}\n  {installation.PROGRAM} template show web\n"
+    )
+    os.environ.update(OURS.environment)
+    sys.stdout.flush()
+    return os.execv(installation.PROGRAM, [str(installation.PROGRAM), "serve"])  # noqa: S606 - becomes the daemon
+
+
+def clean(*, is_cache_kept: bool = False) -> None:
+    """Remove domains, pool, network, directories. The daemon ends first: it might just be making something."""
+    OURS.stop()
+    CORNER.remove()
+    shutil.rmtree(OURS.run_directory, ignore_errors=True)
+    kept = _CACHE if is_cache_kept else set()
+    for path in list(OURS.state_directory.glob("*")):
+        if path.name not in kept:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if not kept:
+        shutil.rmtree(HOME, ignore_errors=True)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _mark(proof: Proof) -> str:
+    return "ok" if proof.holds else "WRONG"
+
+
+def _fingerprint(keys: tuple[str, ...]) -> str:
+    """The end of each key, enough to tell them apart."""
+    return " ".join(f"...{key[-16:]}" for key in keys)
+
+
+def _mac(domain: str) -> str:
+    return shell.virsh("domiflist", domain).split()[-1]
+
+
+def _volume(domain: str) -> str:
+    listed = shell.virsh("domblklist", domain).splitlines()
+    return next(line.split(maxsplit=1)[1].strip() for line in listed if line.split()[0] == "vda")
+
+
+def _allocated(path: Path) -> str:
+    return _size(path.stat().st_blocks * 512)
+
+
+def _size(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 1 << 30 else f"{size / 2**20:.0f} MiB"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
+
+
+_CACHE = {"kvm-probe.json", "appliance"}  # of the daemon, in its state directory: 10 s each to make anew
+_LOOK_AROUND = f"""
+Both servers are left running (512 MiB each), the daemon is stopped. To look around, as root:
+  virsh list                                 the servers, beside your own
+  script/demo --serve                        the daemon, until Ctrl-C; then in another terminal:
+    export ESTAMPE_SOCKET={OURS.socket}
+    .venv/bin/estampe template show {TEMPLATE}     what was captured, left out and sealed
+    .venv/bin/estampe server list
+    .venv/bin/estampe store usage
+    .venv/bin/estampe deploy {TEMPLATE} {NAME}-web-03 --address 192.0.2.30/24
+To remove all of it:
+  script/demo --clean
+"""
+
+if __name__ == "__main__":
+    sys.exit(main())

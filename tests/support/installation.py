@@ -1,0 +1,155 @@
+"""A daemon of one's own, and the command line that talks to it."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from tests.support import guests, shell
+
+PROGRAM = guests.REPOSITORY / ".venv/bin/estampe"
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+class CommandFailed(Exception):
+    """A command that ended with an error."""
+
+    def __init__(self, status: int, problem: dict[str, Any], arguments: tuple[str, ...]) -> None:
+        self.status, self.problem = status, problem
+        super().__init__(f"estampe {' '.join(arguments)}: exit status {status}: {problem.get('detail')}")
+
+    @property
+    def code(self) -> str:
+        """Of the error, as docs/reference/errors.md lists it."""
+        return str(self.problem.get("code"))
+
+
+@dataclass
+class Installation:
+    """Settings, the daemon under them, and its commands. Context manager: the daemon runs inside."""
+
+    state_directory: Path
+    run_directory: Path
+    settings: dict[str, str] = field(default_factory=dict)  # name -> value, as ESTAMPE_NAME gets it
+    _daemon: subprocess.Popen[bytes] | None = None
+
+    @property
+    def socket(self) -> Path:
+        return self.run_directory / "estampe.sock"
+
+    @property
+    def log(self) -> Path:
+        return self.state_directory / "daemon.log"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes a command or a daemon one of this installation, and of no other."""
+        return {
+            "ESTAMPE_CONFIG": str(self.state_directory / "no-such-file.toml"),
+            "ESTAMPE_STATE_DIRECTORY": str(self.state_directory),
+            "ESTAMPE_RUN_DIRECTORY": str(self.run_directory),
+            "ESTAMPE_SOCKET": str(self.socket),
+            **{f"ESTAMPE_{name.upper()}": value for name, value in self.settings.items()},
+        }
+
+    @property
+    def pid(self) -> int | None:
+        """Of the running daemon."""
+        return self._daemon.pid if self._daemon and self._daemon.poll() is None else None
+
+    def start(self, *, deadline_seconds: float = 90.0) -> None:
+        """Start the daemon and wait until it answers. It ends when this process does, however that ends."""
+        self.state_directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._daemon = subprocess.Popen(
+                [PROGRAM, "serve"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment(),
+                start_new_session=True, preexec_fn=_end_with_parent,  # noqa: PLW1509 - only calls prctl
+            )  # fmt: skip
+        shell.wait_for("the daemon", self._is_ready, deadline_seconds=deadline_seconds, poll_seconds=0.1)
+
+    def _is_ready(self) -> bool:
+        if self.pid is None:
+            last = self.log.read_text(errors="replace").strip().splitlines()[-15:]
+            raise shell.Failed("the daemon ended:\n" + "\n".join(last))
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(str(self.socket)) == 0
+
+    def stop(self, *, deadline_seconds: float = 60.0) -> int:
+        """SIGTERM, and SIGKILL at the deadline; the exit status."""
+        if self._daemon is None:
+            return 0
+        self._daemon.send_signal(signal.SIGTERM)
+        try:
+            return self._daemon.wait(deadline_seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise shell.Failed(f"the daemon did not stop within {deadline_seconds:g} s") from None
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash."""
+        if self._daemon is not None:
+            self._daemon.kill()
+            self._daemon.wait()
+
+    def remove(self) -> None:
+        """All that it kept; the daemon must not run."""
+        for directory in (self.state_directory, self.run_directory):
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def command(self, *arguments: str, deadline_seconds: float = 60.0, may_fail: bool = False) -> Any:
+        """The JSON document that a command prints; with `may_fail` also of one that has found something wrong.
+
+        Raises: CommandFailed, shell.Failed at the deadline.
+        """
+        try:
+            done = subprocess.run(
+                [PROGRAM, *arguments, "--output", "json"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                env=self._environment(), timeout=deadline_seconds, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise shell.Failed(f"estampe {' '.join(arguments)} did not end within {deadline_seconds:g} s") from error
+        if done.returncode != 0 and not (may_fail and done.stdout):
+            raise CommandFailed(done.returncode, _problem(done.stderr), arguments)
+        return json.loads(done.stdout)
+
+    def argv(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
+        """A command to be run by hand, and its environment."""
+        return [str(PROGRAM), *arguments], self._environment()
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("ESTAMPE_")}
+        return kept | self.environment
+
+    def has_kvm(self) -> bool:
+        """By the doctor, who boots a probe; the answer is remembered in the state directory, for the daemon, too."""
+        checks = self.command("doctor", deadline_seconds=120, may_fail=True)["checks"]
+        return next(check["status"] == "ok" for check in checks if check["name"] == "KVM")
+
+
+def _end_with_parent() -> None:
+    """In the child before exec: SIGTERM when the thread that started it ends (prctl(2), PR_SET_PDEATHSIG)."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _problem(said: str) -> dict[str, Any]:
+    try:
+        found = json.loads(said)
+    except ValueError:
+        return {"detail": said.strip()}
+    return found if isinstance(found, dict) else {"detail": said}
