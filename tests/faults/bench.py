@@ -73,8 +73,10 @@ class Bench:
         left.nothing_runs(self.here)
         changed = left.changed(self.before, left.files(self.here))
         assert not changed, changed
-        held = (self.life.ask("unfinished"), self.life.ask("locks"))
-        assert held == ([], []), held
+        locks = self.life.ask("locks")
+        assert not locks, locks
+        # The row ends first, then the engine's record of it; one cancelled while queued waits there for its turn.
+        assert sites.eventually(lambda: not self.life.ask("unfinished")), self.life.ask("unfinished")
 
     def template_is_whole(self, ended: dict[str, Any], source: sites.Server) -> str:
         """The capture succeeded, and its template holds what the server's volumes hold; its id."""
