@@ -93,5 +93,4 @@ def _summary(found: manifest.Manifest) -> views.ManifestSummary:
         guest=found.guest,
         sealing=found.sealing,
         has_nvram=found.nvram is not None,
-        unique_bytes=None,
     )

@@ -28,7 +28,6 @@ class ManifestSummary:
     guest: guests.Guest | None  # None: could not be inspected
     sealing: guests.Sealing
     has_nvram: bool
-    unique_bytes: int | None  # stored bytes that no other template names: what deleting it frees; None: not counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

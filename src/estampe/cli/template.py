@@ -165,7 +165,6 @@ def _details(found: template.TemplateDetail) -> list[str]:
             ("size", summary.size(row.logical_bytes)),
             ("data", summary.size(row.data_bytes)),
             ("added to the store", summary.size(row.new_bytes)),
-            ("only in this template", summary.size(manifest.unique_bytes) if manifest else None),
         ]
     )
     if manifest is None:

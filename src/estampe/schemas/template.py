@@ -107,7 +107,6 @@ class Manifest(wire.Answer):
     guest: Guest | None
     sealing: Sealing
     has_nvram: bool
-    unique_bytes: int | None
 
 
 class TemplateDetail(wire.Answer):

@@ -143,7 +143,6 @@ def a_manifest() -> template_views.ManifestSummary:
             notes=("a note",),
         ),
         has_nvram=True,
-        unique_bytes=GIB,
     )
 
 
