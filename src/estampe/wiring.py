@@ -159,6 +159,99 @@ def is_kvm_usable(settings: config.Settings) -> bool:
     return accel.probe_kvm(answer_path=settings.state_directory / "kvm-probe.json")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ground:
+    """What workflow bodies and services both stand on."""
+
+    settings: config.Settings
+    places: Places
+    adapters: Adapters
+    clock: Callable[[], float]  # seconds; with `wait`, what servers are waited for with
+    wait: Callable[[float], None]
+    chunks: store_chunks.Chunks
+    operations: operations.Operations
+    templates: templates.Templates
+    servers: servers.Servers
+    resolver: resolve.Resolver
+
+    def capture(self) -> capture_workflow.CaptureWorkflow:
+        """The body of a capture."""
+        settings, host, store = self.settings, self.adapters.host, self.adapters.store
+        times = offline.Times(clock=self.clock, wait=self.wait)
+        return capture_workflow.CaptureWorkflow(
+            host=host,
+            templates=self.templates,
+            servers=self.servers,
+            stopper=offline.Offline(host=host, times=times, late_shutdown_seconds=settings.late_shutdown_seconds),
+            copier=copying.Copying(host=host, store=store, chunks=self.chunks, threads=settings.threads),
+            finisher=finish.Finisher(
+                store_location=str(settings.store),
+                chunk_size_bytes=store.chunk_size_bytes,
+                is_kvm_usable=lambda: is_kvm_usable(settings),
+                cache_directory=self.places.appliance,
+            ),
+            work_directory=self.places.work,
+            socket_directory=self.places.sockets,
+        )
+
+    def deploy(self) -> deploy_workflow.DeployWorkflow:
+        """The body of a deploy."""
+        settings, host = self.settings, self.adapters.host
+        return deploy_workflow.DeployWorkflow(
+            host=host,
+            store=self.adapters.store,
+            chunks=self.chunks,
+            resolver=self.resolver,
+            templates=self.templates,
+            servers=self.servers,
+            seeds=seed.Seeds(directory=self.places.seeds),
+            work_directory=self.places.work,
+            sockets=self.places.sockets,
+            threads=settings.threads,
+            confirmer=confirm.Confirmer(
+                host=host, timeout_seconds=settings.confirm_timeout_seconds, clock=self.clock, wait=self.wait
+            ),
+        )
+
+    def services(
+        self, catalogue: catalogue_service.TemplateService, store: storage.StorageService
+    ) -> api_services.Services:
+        """What the API is a face of."""
+        host, dispatcher = self.adapters.host, store.dispatcher
+        all_servers = server_service.ServerService(
+            host=host,
+            rows=self.servers,
+            templates=self.templates,
+            operations=self.operations,
+            seed_directory=self.places.seeds,
+            clock=self.clock,
+            wait=self.wait,
+        )
+        return api_services.Services(
+            servers=all_servers,
+            captures=capture_service.CaptureService(
+                host=host,
+                store=self.adapters.store,
+                servers=all_servers,
+                templates=self.templates,
+                dispatcher=dispatcher,
+                estimator=estimate.Estimator(
+                    store=self.adapters.store, chunks=self.chunks, socket_directory=self.places.sockets
+                ),
+            ),
+            deployments=deploy_service.DeployService(
+                host=host,
+                store=self.adapters.store,
+                templates=self.templates,
+                dispatcher=dispatcher,
+                resolver=self.resolver,
+            ),
+            templates=catalogue,
+            operations=dispatcher,
+            storage=store,
+        )
+
+
 def wire(
     settings: config.Settings,
     places: Places,
@@ -172,87 +265,62 @@ def wire(
 
     `clock` (seconds) and `wait` are what servers are waited for with.
     """
-    db, store, host, engine = adapters.db, adapters.store, adapters.host, adapters.engine
-    chunks = store_chunks.Chunks(store, level=settings.compression_level)
-    rows = operations.Operations(db)
-    template_rows = templates.Templates(db)
-    server_rows = servers.Servers(db, clock=dispatch.utc_now)
-    dispatcher = dispatch.Dispatcher(rows=rows, engine=engine)
-    resolver = resolve.Resolver(
-        host=host, defaults=resolve.Defaults(pool=settings.default_pool, network=settings.default_network)
+    ground = _ground(settings, places, adapters, clock=clock, wait=wait)
+    catalogue = catalogue_service.TemplateService(
+        store=adapters.store, rows=ground.templates, operations=ground.operations
     )
-    catalogue = catalogue_service.TemplateService(store=store, rows=template_rows, operations=rows)
-    storage_service = storage.StorageService(
-        store=store, operations=rows, dispatcher=dispatcher, default_grace_seconds=settings.sweep_grace_seconds
+    store = storage.StorageService(
+        store=adapters.store,
+        operations=ground.operations,
+        dispatcher=dispatch.Dispatcher(rows=ground.operations, engine=adapters.engine),
+        default_grace_seconds=settings.sweep_grace_seconds,
     )
-    all_servers = server_service.ServerService(
-        host=host,
-        rows=server_rows,
-        templates=template_rows,
-        operations=rows,
-        seed_directory=places.seeds,
+    _register(ground, store)
+    return Installation(
+        settings=settings,
+        services=ground.services(catalogue, store),
+        engine=adapters.engine,
+        rows=ground.operations,
+        catalogue=catalogue,
+        _closing=closing,
+    )
+
+
+def _ground(
+    settings: config.Settings,
+    places: Places,
+    adapters: Adapters,
+    *,
+    clock: Callable[[], float],
+    wait: Callable[[float], None],
+) -> _Ground:
+    defaults = resolve.Defaults(pool=settings.default_pool, network=settings.default_network)
+    return _Ground(
+        settings=settings,
+        places=places,
+        adapters=adapters,
         clock=clock,
         wait=wait,
+        chunks=store_chunks.Chunks(adapters.store, level=settings.compression_level),
+        operations=operations.Operations(adapters.db),
+        templates=templates.Templates(adapters.db),
+        servers=servers.Servers(adapters.db, clock=dispatch.utc_now),
+        resolver=resolve.Resolver(host=adapters.host, defaults=defaults),
     )
-    capture = capture_workflow.CaptureWorkflow(
-        host=host,
-        templates=template_rows,
-        servers=server_rows,
-        stopper=offline.Offline(
-            host=host, times=offline.Times(clock=clock, wait=wait), late_shutdown_seconds=settings.late_shutdown_seconds
-        ),
-        copier=copying.Copying(host=host, store=store, chunks=chunks, threads=settings.threads),
-        finisher=finish.Finisher(
-            store_location=str(settings.store),
-            chunk_size_bytes=store.chunk_size_bytes,
-            is_kvm_usable=lambda: is_kvm_usable(settings),
-            cache_directory=places.appliance,
-        ),
-        work_directory=places.work,
-        socket_directory=places.sockets,
-    )
-    deploy = deploy_workflow.DeployWorkflow(
-        host=host,
-        store=store,
-        chunks=chunks,
-        resolver=resolver,
-        templates=template_rows,
-        servers=server_rows,
-        seeds=seed.Seeds(directory=places.seeds),
-        work_directory=places.work,
-        sockets=places.sockets,
-        threads=settings.threads,
-        confirmer=confirm.Confirmer(
-            host=host, timeout_seconds=settings.confirm_timeout_seconds, clock=clock, wait=wait
-        ),
-    )
+
+
+def _register(ground: _Ground, store: storage.StorageService) -> None:
+    """Name the bodies of all kinds of operations to the engine."""
+    capture, deploy = ground.capture(), ground.deploy()
     for kind, body, abandon in (
         (operation.Kind.CAPTURE, capture, capture.abandon),
         (operation.Kind.DEPLOY, deploy, deploy.abandon),
-        (operation.Kind.CHECK, storage_service.run_check, runner.nothing_to_undo),
-        (operation.Kind.SWEEP, storage_service.run_sweep, runner.nothing_to_undo),
+        (operation.Kind.CHECK, store.run_check, runner.nothing_to_undo),
+        (operation.Kind.SWEEP, store.run_sweep, runner.nothing_to_undo),
     ):
-        runner.register(engine, kind, body, operations=rows, clock=dispatch.utc_now, abandon=abandon)
-    services = api_services.Services(
-        servers=all_servers,
-        captures=capture_service.CaptureService(
-            host=host,
-            store=store,
-            servers=all_servers,
-            templates=template_rows,
-            dispatcher=dispatcher,
-            estimator=estimate.Estimator(store=store, chunks=chunks, socket_directory=places.sockets),
-        ),
-        deployments=deploy_service.DeployService(
-            host=host, store=store, templates=template_rows, dispatcher=dispatcher, resolver=resolver
-        ),
-        templates=catalogue,
-        operations=dispatcher,
-        storage=storage_service,
-    )
-    return Installation(
-        settings=settings, services=services, engine=engine, rows=rows, catalogue=catalogue, _closing=closing
-    )
+        runner.register(
+            ground.adapters.engine, kind, body, operations=ground.operations, clock=dispatch.utc_now, abandon=abandon
+        )
 
 
 def serve(settings: config.Settings) -> None:
