@@ -1,4 +1,4 @@
-"""What all tests share: what a host lacks, which skips are forbidden, and which tests must not run side by side."""
+"""What all tests share: what a host lacks, which skips are forbidden, and which tests run one after the other."""
 
 from __future__ import annotations
 
@@ -30,19 +30,24 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
 
 
+@pytest.hookimpl(
+    tryfirst=True
+)  # before xdist reads the marks: it is registered later, so its own hook would be called first
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one group run one after the other (`--dist loadgroup`), in two lanes: they share the host."""
+    """Tests of one lane run one after the other, in one process (`--dist loadgroup`), with one set of session fixtures."""
     for item in items:
-        if item.path.name == "test_main_job.py":  # mostly waits for guests that boot
-            item.add_marker(pytest.mark.xdist_group("main job"))
-        elif _shares_the_host(item):
-            item.add_marker(pytest.mark.xdist_group("host"))
+        if lane := _lane(item):
+            item.add_marker(pytest.mark.xdist_group(lane))
 
 
-def _shares_the_host(item: pytest.Item) -> bool:
-    if any(item.path.is_relative_to(_HERE / name) for name in ("e2e", "faults")):
-        return True
-    return any(item.get_closest_marker(name) for name in ("requires_libvirt", "requires_appliance", "requires_guest"))
+def _lane(item: pytest.Item) -> str | None:
+    """What shares a daemon, guests or the appliance; None: may run anywhere."""
+    if item.path.name == "test_main_job.py":
+        return "main job"
+    if item.path.is_relative_to(_HERE / "faults"):
+        return "faults"
+    needs_host = any(item.get_closest_marker(f"requires_{what}") for what in ("libvirt", "appliance", "guest"))
+    return "host" if needs_host or item.path.is_relative_to(_HERE / "e2e") else None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
