@@ -30,14 +30,20 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
 
 
-@pytest.hookimpl(
-    tryfirst=True
-)  # before xdist reads the marks: it is registered later, so its own hook would be called first
+# First: xdist reads the marks in its own hook, which would be called before this one, as it is registered later.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one lane run one after the other, in one process (`--dist loadgroup`), with one set of session fixtures."""
     for item in items:
         if lane := _lane(item):
             item.add_marker(pytest.mark.xdist_group(lane))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Where lanes were asked for they must be there: without them every process boots the guests for itself."""
+    is_asked = getattr(session.config.option, "loadgroup", False)  # xdist's, in its workers
+    if stray := [item.nodeid for item in session.items if is_asked and _lane(item) and "@" not in item.nodeid]:
+        raise pytest.UsageError(f"--dist loadgroup has no effect on {stray[0]}: does this xdist fit this pytest?")
 
 
 def _lane(item: pytest.Item) -> str | None:
