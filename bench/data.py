@@ -69,6 +69,19 @@ def _pick(groups: list[list[Path]], sizes: dict[Path, int]) -> list[Path]:
     return picked
 
 
+def needed_bytes(source: Path) -> int:
+    """What a run holds at once, at the most: the volume twice (raw and qcow2, or raw and deployed) and three compressed ones."""
+    used = int(subprocess.run(["du", "-sk", source], check=True, capture_output=True).stdout.split()[0]) * units.KIB
+    return used * 16 // 5
+
+
+def available_memory_bytes() -> int:
+    """What a tmpfs may take without pushing programs out (MemAvailable, proc(5)), less 2 GiB for these."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    available = next(int(line.split()[1]) * units.KIB for line in lines if line.startswith("MemAvailable:"))
+    return available - 2 * units.GIB
+
+
 def warm(path: Path) -> None:
     """Into the page cache: what is measured is not the disk's first read."""
     subprocess.run(["cat", path], check=True, stdout=subprocess.DEVNULL)

@@ -106,10 +106,13 @@ class Site:
 
 
 @contextlib.contextmanager
-def site(work: Path) -> Iterator[Site]:
-    """A clean place at `work`, removed at the end."""
-    shutil.rmtree(work, ignore_errors=True)
+def site(work: Path, *, in_memory_bytes: int = 0) -> Iterator[Site]:
+    """A clean place at `work`, removed at the end; a tmpfs of that size where one is asked for."""
+    _clear(work)
     work.mkdir(parents=True)
+    if in_memory_bytes:
+        options = f"size={in_memory_bytes},mode=711"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, NAME, work], check=True)
     work.chmod(0o711)
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     made = Site(work)
@@ -120,5 +123,12 @@ def site(work: Path) -> Iterator[Site]:
         yield made
     finally:
         made.close()
-        shutil.rmtree(work, ignore_errors=True)
+        _clear(work)
         shutil.rmtree(f"/run/{NAME}", ignore_errors=True)
+
+
+def _clear(work: Path) -> None:
+    if work.is_mount():
+        # lazily: a QEMU under libvirt may hold the mount in a namespace of its own for a moment
+        subprocess.run(["umount", "--lazy", work], check=True)
+    shutil.rmtree(work, ignore_errors=True)

@@ -1,11 +1,12 @@
 """Capture and deploy against peers, in pairs in one run; ratios count, since the machine's speed drifts.
 
-Data: an ext4 volume with the real files of --source (default: this machine's own /usr), as raw and as qcow2. Everything is
-read from a warm page cache and written to the disk under --work. Estampe's figures are whole operations of the daemon
+Data: an ext4 volume with the real files of --source (default: this machine's own /usr), as raw and as qcow2. All of it lies in
+memory (a tmpfs of the benchmark's own, on --work) where that is large enough, so that what is measured is the programs and not
+a disk that they all wait for; --on-disk leaves it on the file system under --work. Estampe's figures are whole operations of the daemon
 (request to end, durable, manifest and database included) on a shut-off server, not sealed; peers are the command alone.
 Also: ten captures of a server that changes 1 % between them, peak memory (and of a sparse 1 TiB volume), `estampe --help`.
 
-    script/bench [--rounds 3] [--json FILE]
+    script/bench [--rounds 3] [--json FILE] [--on-disk]
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 import platform
 import random
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -91,6 +93,7 @@ class Bench:
         target = self.work / "peer.zst"
         self.note("zstd -T0 -1", timed(["zstd", "-T0", "-1", "-q", "-f", str(self.raw), "-o", str(target)]))
         self.stored["zstd -1"] = tree_bytes(target)
+        target.unlink()
 
     def borg_capture(self) -> None:
         repository = self.work / "borg"
@@ -103,6 +106,7 @@ class Bench:
         argv = ["borg", "create", "--sparse", "-C", "zstd,1", f"{repository}::one", str(self.raw)]
         self.note("borg create, zstd 1", timed(argv, env=environment))
         self.stored["borg"] = tree_bytes(repository)
+        shutil.rmtree(repository)
 
     def restic_capture(self) -> None:
         repository = self.work / "restic"
@@ -111,6 +115,7 @@ class Bench:
         subprocess.run(["restic", "init", "-r", repository], check=True, env=environment, capture_output=True)
         self.note("restic backup", timed(["restic", "-r", str(repository), "backup", str(self.raw)], env=environment))
         self.stored["restic"] = tree_bytes(repository)
+        shutil.rmtree(repository)
 
     # --- deploy -------------------------------------------------------------------------------------------------------
 
@@ -128,6 +133,7 @@ class Bench:
         target.unlink()
 
     def deploys(self, rounds: int) -> None:
+        self.qcow2.unlink()  # makes room for what is deployed
         daemon = Daemon(self.work)
         try:
             for _ in range(rounds):
@@ -233,9 +239,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument("--quick", action="store_true", help="only Estampe and qemu-img, no ten captures")
+    parser.add_argument("--on-disk", action="store_true", help="work on the file system under --work, not in memory")
     asked = parser.parse_args()
-    told = machine()
-    with site(asked.work) as place:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is made on this host is given back
+    needed = 0 if asked.on_disk else data.needed_bytes(asked.source)
+    in_memory_bytes = needed if needed < data.available_memory_bytes() else 0
+    told = machine() | {"where": "tmpfs" if in_memory_bytes else "disk"}
+    with site(asked.work, in_memory_bytes=in_memory_bytes) as place:
         bench = Bench(place, asked.source)
         others: list[Callable[[], None]] = [bench.zstd_capture, bench.borg_capture, bench.restic_capture]
         for nth in range(asked.rounds):
@@ -250,6 +260,9 @@ def main() -> None:
         bench.sparse()
         if not asked.quick:
             bench.ten_captures()
+        print(
+            f"{told['cpus']} CPUs ({told['cpu']}), kernel {told['kernel']}, load before {told['load_before']:.1f}, data on {told['where']}"
+        )
         print(table(bench, asked.rounds))
         if asked.json:
             figures = {"machine": told, "data_bytes": bench.data_bytes, "seconds": bench.seconds,
