@@ -518,6 +518,8 @@ def test_capabilities_are_whole(host):
     assert found.machine_aliases["q35"] in found.machines
     assert "q35" not in found.machines
     assert "qemu64" in found.cpu_models
+    assert found.cpu_vendor
+    assert "sse2" in found.cpu_features
     assert all(image.nvram_size_bytes for image in found.uefi)
     assert found.cpus > 0
     assert found.memory_bytes > 512 * MIB

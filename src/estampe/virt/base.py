@@ -77,12 +77,14 @@ class Capabilities:
     domain_type: Literal["kvm", "qemu"]  # by booting a probe, not by what /dev/kvm claims
     machines: frozenset[str]
     machine_aliases: dict[str, str]  # q35 -> pc-q35-7.2
-    cpu_models: frozenset[str]
+    cpu_models: frozenset[str]  # that can be given in full
     uefi: tuple[FirmwareImage, ...]  # best first, as libvirt would choose
     cpus: int
     memory_bytes: int
     video_models: frozenset[str] = frozenset()  # empty: not known
     has_tpm_emulator: bool = False
+    cpu_vendor: str | None = None  # None: not known
+    cpu_features: frozenset[str] = frozenset()  # all that a guest's CPU can have here; empty: not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

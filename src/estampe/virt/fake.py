@@ -38,6 +38,8 @@ CAPABILITIES: Final = base.Capabilities(
     memory_bytes=8 * units.GIB,
     video_models=frozenset({"vga", "virtio"}),
     has_tpm_emulator=False,
+    cpu_vendor="Intel",
+    cpu_features=frozenset({"sse2", "sse4.2"}),
 )
 
 
