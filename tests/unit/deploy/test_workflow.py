@@ -1,5 +1,6 @@
 """Deploy from request to server on a fake host, cut off at every step, failing and cancelled."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -8,7 +9,9 @@ from site_under_test import CLEAN, OWNER, SIZE
 
 from estampe import errors
 from estampe.deploy import request as requests
-from estampe.model import operation, power
+from estampe.model import guest as guests
+from estampe.model import manifest, operation, power
+from estampe.store import manifests
 
 STEPS = ["resolve", "create volumes", "hydrate vda", "configure", "define", "start", "confirm", "clean up"]
 UNDONE = ["power off", "undefine", "remove configuration", "delete volumes"]
@@ -21,6 +24,19 @@ def stocked(site):
     site.succeed(site.capture())
     site.steps.clear()
     return site
+
+
+def _with_guest(site, **facts):
+    """The template's manifest as if an inspection had found a guest with cloud-init and an agent."""
+    (template_id,) = site.store.list_manifests()
+    found = guests.Guest(**{
+        "kind": "linux", "distribution": "debian", "version": "12.5", "product": "Debian", "hostname": "web",
+        "root_device": "vda1", "file_systems": (), "has_cloud_init": True, "has_guest_agent": True, "can_grow_root": True,
+        "package_count": 1, **facts,
+    })  # fmt: skip
+    changed = dataclasses.replace(manifests.get(site.store, template_id), guest=found)
+    site.store.delete_manifest(template_id)
+    site.store.put_manifest(template_id, manifest.encode(changed))
 
 
 def _new(site, name="new"):
@@ -140,6 +156,21 @@ def test_a_missing_pool_or_network_is_told_with_those_there_are(stocked):
         stocked.deploy(pool="nowhere")
     with pytest.raises(errors.NetworkNotFound, match="lan"):
         stocked.deploy(interfaces=(requests.InterfaceRequest(network="nowhere"),))
+
+
+@pytest.mark.parametrize(
+    "wish", [{"addresses": ("192.0.2.1/24",)}, {"dns": ("192.0.2.2",)}, {"gateways": ("192.0.2.3",)}]
+)
+def test_a_guest_that_leaves_its_network_alone_is_promised_no_address(stocked, wish):
+    _with_guest(stocked, is_network_left_alone=True)
+    with pytest.raises(errors.GuestLacks, match="leave the network alone"):
+        stocked.deploy(interfaces=(requests.InterfaceRequest(**wish),))
+    plan = stocked.services.deployments.plan(OWNER, requests.DeployRequest(template="web", name="new"))
+    assert any("network stays as it was captured" in warning for warning in plan.warnings)
+    assert not any(line.startswith("interface") for line in plan.final_configuration)
+    _with_guest(stocked)
+    plan = stocked.services.deployments.plan(OWNER, requests.DeployRequest(template="web", name="new"))
+    assert plan.warnings == tuple(line for line in plan.warnings if "network" not in line)
 
 
 def test_too_little_space_is_seen_before_anything_is_made(stocked):

@@ -89,6 +89,11 @@ def test_a_manifest_survives_its_bytes():
     assert manifest.decode(manifest.encode(made), template="web@3") == made
 
 
+def test_a_manifest_from_before_a_fact_of_the_guest_was_recorded_is_read():
+    older = _with_header(lambda header: header["guest"].pop("is_network_left_alone"))
+    assert manifest.decode(older, template="web@3") == _made()
+
+
 def test_what_may_be_absent_may_be_absent():
     made = _made(targets=(), nvram=None, guest=None, volumes=())
     assert manifest.decode(manifest.encode(made), template="web@3") == made
