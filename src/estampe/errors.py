@@ -158,7 +158,7 @@ class PoolNotFound(NotFound):
 
 class NetworkNotFound(NotFound):
     code = "network-not-found"
-    message = "there is no active network {network!r} on this host (there are: {known}); see `virsh net-list --all`"
+    message = "there is no active network {network!r} on this host (there are: {known}); see `virsh net-list --all`, `ip link show type bridge`"
 
 
 class VolumeNotFound(NotFound):

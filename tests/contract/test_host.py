@@ -39,6 +39,9 @@ class FakeRig:
     def add_network(self, name: str) -> None:
         self.host.add_network(name)
 
+    def add_bridge(self, name: str) -> None:
+        self.host.add_bridge(name)
+
     def add_partition_pool(self, name: str) -> None:
         self.host.add_pool(name, kind="disk", capacity_bytes=256 * MIB)
 
@@ -101,6 +104,10 @@ class LibvirtRig:
         path.write_text(f"<network><name>{name}</name><bridge name='ec{uuids.uuid4().hex[:8]}'/></network>")
         virsh("net-create", str(path))
         self.undo.callback(virsh, "net-destroy", name)
+
+    def add_bridge(self, name: str) -> None:
+        subprocess.run(["ip", "link", "add", "name", name, "type", "bridge"], check=True)
+        self.undo.callback(subprocess.run, ["ip", "link", "delete", name], check=True)
 
     def silence_agent(self, uuid: str) -> None:
         """A server without an operating system has no agent."""
@@ -509,6 +516,14 @@ def test_networks_are_listed(rig, host):
     name = f"{rig.prefix}-net"
     rig.add_network(name)
     assert name in host.list_networks()
+
+
+def test_bridges_are_listed(rig, host):
+    name = f"eb{uuids.uuid4().hex[:8]}"
+    assert name not in host.list_bridges()
+    rig.add_bridge(name)
+    assert name in host.list_bridges()
+    assert "lo" not in host.list_bridges()
 
 
 def test_capabilities_are_whole(host):

@@ -136,7 +136,13 @@ class DeployWorkflow:
             qemu_nbd.export([layer], socket_dir=sockets, is_read_only=False, connections=self.threads)
         )
         return stack.enter_context(
-            nbd.NbdVolume(Path(export.socket_path), connections=self.threads, is_writable=True, is_zeroed=True)
+            nbd.NbdVolume(
+                Path(export.socket_path),
+                connections=self.threads,
+                is_writable=True,
+                is_zeroed=True,
+                where=f"volume {volume.name} of the storage pool {volume.pool}",
+            )
         )
 
     def _configure(self, work: runner.Work, request: requests.DeployRequest, resolved: decisions.Resolved) -> None:

@@ -250,6 +250,9 @@ class Host(Protocol):
     def list_networks(self) -> list[str]:
         """Active networks' names."""
 
+    def list_bridges(self) -> list[str]:
+        """Names of the host's bridges (the kernel's own), those of its networks among them."""
+
     def agent_command(
         self, uuid: str, command: str, arguments: dict[str, Any] | None = None, *, timeout_seconds: int = 5
     ) -> Any:

@@ -76,6 +76,7 @@ class FakeHost:
         self._lock = threading.RLock()
         self._servers: dict[str, _Server] = {}
         self._networks: set[str] = set()
+        self._bridges: set[str] = set()
         self._pools = fake_pools.FakePools(directory / "pools")
         self._failures: defaultdict[str, list[errors.EstampeError]] = defaultdict(list)
         self.calls: list[tuple[str, str]] = []  # (method, first argument) of all calls that change something
@@ -96,6 +97,10 @@ class FakeHost:
     def add_network(self, name: str) -> None:
         """A new active network."""
         self._networks.add(name)
+
+    def add_bridge(self, name: str) -> None:
+        """A new bridge."""
+        self._bridges.add(name)
 
     def add_server(
         self, name: str, *, volumes: Sequence[base.NewVolume] = (), guest: fake_guest.FakeGuest | None = None
@@ -276,6 +281,10 @@ class FakeHost:
     def list_networks(self) -> list[str]:
         self._enter("list_networks")
         return sorted(self._networks)
+
+    def list_bridges(self) -> list[str]:
+        self._enter("list_bridges")
+        return sorted(self._bridges)
 
     def agent_command(
         self,

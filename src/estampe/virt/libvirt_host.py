@@ -22,6 +22,7 @@ from estampe.virt import (
 
 DEFAULT_URI: Final = "qemu:///system"
 _KVM_ANSWER_PATH: Final = Path("/run/estampe/kvm.json")
+_INTERFACES: Final = Path("/sys/class/net")
 _has_kvm: Final = functools.partial(accel.probe_kvm, answer_path=_KVM_ANSWER_PATH)
 
 
@@ -112,6 +113,11 @@ class LibvirtHost:
 
     def list_networks(self) -> list[str]:
         return self._pools.list_networks()
+
+    def list_bridges(self) -> list[str]:
+        # libvirt's own list of interfaces needs netcf, which Debian's builds lack; a device of the kind bridge has this directory
+        # (Documentation/ABI/testing/sysfs-class-net).
+        return sorted(path.parent.name for path in _INTERFACES.glob("*/bridge"))
 
     def agent_command(
         self, uuid: str, command: str, arguments: dict[str, Any] | None = None, *, timeout_seconds: int = 5

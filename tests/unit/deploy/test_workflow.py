@@ -158,6 +158,15 @@ def test_a_missing_pool_or_network_is_told_with_those_there_are(stocked):
         stocked.deploy(interfaces=(requests.InterfaceRequest(network="nowhere"),))
 
 
+def test_a_bridge_must_be_there(stocked):
+    stocked.host.add_bridge("br0")
+    for name in ("bridge:br9", "bridge:", "bridge:../br0"):
+        with pytest.raises(errors.NetworkNotFound, match="lan, bridge:br0"):
+            stocked.deploy(interfaces=(requests.InterfaceRequest(network=name),))
+    stocked.succeed(stocked.deploy(interfaces=(requests.InterfaceRequest(network="bridge:br0"),), is_started=False))
+    assert [(each.kind, each.source) for each in _new(stocked).configuration.interfaces] == [("bridge", "br0")]
+
+
 @pytest.mark.parametrize(
     "wish", [{"addresses": ("192.0.2.1/24",)}, {"dns": ("192.0.2.2",)}, {"gateways": ("192.0.2.3",)}]
 )
