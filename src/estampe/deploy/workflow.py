@@ -110,8 +110,6 @@ class DeployWorkflow:
     ) -> None:
         found = self._manifest(resolved.template_id)
         source = next(volume for volume in found.volumes if volume.target == target)
-        plain_bytes = len(source.table) * found.chunk_size_bytes
-        work.progress.phase(f"restoring {target}", plain_bytes * len(resolved.servers))
         names = [
             volume.volume_name for server in resolved.servers for volume in server.volumes if volume.target == target
         ]
@@ -121,6 +119,7 @@ class DeployWorkflow:
             threads=self.threads,
             advance=work.progress.advance,
             check_cancelled=work.progress.check_cancelled,
+            begin=lambda what, total_bytes: work.progress.phase(f"{what} {target}", total_bytes),
         )
         sockets = self._sockets(work)
         sockets.mkdir(mode=0o700, exist_ok=True)
