@@ -142,6 +142,49 @@ def test_a_missing_chunk_leaves_nothing(stocked):
     assert _nothing_new(stocked)
 
 
+def _answers_as(site, name):
+    site.host.guest(site.host.find_domain(name).uuid).answers["guest-get-host-name"] = {"host-name": name}
+
+
+LOST = errors.HypervisorUnavailable(uri="qemu:///system", detail="it is being restarted")
+REFUSED = errors.HypervisorFailed(action="ask the agent", detail="a test")
+
+
+@pytest.mark.parametrize("method", ["agent_command", "interface_addresses"])
+@pytest.mark.parametrize("error", [LOST, REFUSED, errors.FormatUnsupported(volume="vda", format="?")])
+def test_what_cannot_be_told_of_a_running_server_never_removes_it(stocked, method, error):
+    _with_guest(stocked)
+    started = stocked.deploy(name="ci", count=2)
+    stocked.kill_at("confirm", "begin")
+    assert stocked.engine.run_pending() is False
+    for name in ("ci-1", "ci-2"):
+        _answers_as(stocked, name)
+    stocked.host.fail_next(method, error, times=1000)
+    stocked.engine = stocked.engine.relaunch()
+    stocked._start_daemon()
+    told = stocked.succeed(started).result["servers"]
+    assert [each["is_confirmed"] for each in told] == [False, False]
+    assert all(str(error) in each["detail"] for each in told)
+    assert [found.name for found in stocked.host.list_domains()] == ["ci-1", "ci-2", "web"]
+
+
+def test_a_server_that_is_deleted_before_it_is_confirmed_takes_no_other_with_it(stocked):
+    _with_guest(stocked)
+    started = stocked.deploy(name="ci", count=2)
+    stocked.kill_at("confirm", "begin")
+    assert stocked.engine.run_pending() is False
+    gone = stocked.host.find_domain("ci-1").uuid
+    _answers_as(stocked, "ci-2")
+    stocked.host.power_off(gone)
+    stocked.host.undefine(gone)
+    stocked.engine = stocked.engine.relaunch()
+    stocked._start_daemon()
+    told = stocked.succeed(started).result["servers"]
+    assert [each["is_confirmed"] for each in told] == [False, True]
+    assert stocked.now == 0, "nobody waits for what is gone"
+    assert stocked.host.find_domain("ci-2") is not None
+
+
 def test_names_in_use_are_refused(stocked):
     with pytest.raises(errors.NameInUse, match="web"):
         stocked.deploy(name="web")
