@@ -109,7 +109,7 @@ class ServerService:
 
     def _find_idle(self, owner_id: uuid.UUID, reference: str) -> tuple[servers.Server, virt.DomainSummary]:
         row, summary = self.find(owner_id, reference)
-        busy = locks.find_holder(self.operations, locks.server(summary.uuid))
+        busy = self._holder(summary)
         if busy is not None:
             raise errors.ServerBusy(server=summary.name, operation=str(busy))
         return row, summary
@@ -127,8 +127,11 @@ class ServerService:
             memory_bytes=summary.memory_bytes,
             is_persistent=summary.is_persistent,
             template=self._origin(row),
-            busy_operation=locks.find_holder(self.operations, locks.server(summary.uuid)),
+            busy_operation=self._holder(summary),
         )
+
+    def _holder(self, summary: virt.DomainSummary) -> uuid.UUID | None:
+        return locks.find_server_holder(self.operations, domain_uuid=summary.uuid, name=summary.name)
 
     def _origin(self, row: servers.Server) -> str | None:
         if row.template_id is None:

@@ -133,6 +133,28 @@ def test_a_failure_of_the_host_is_undone(stocked, method):
     assert stocked.leftovers() == CLEAN
 
 
+@pytest.mark.parametrize("event", ["begin", "end"])
+def test_a_server_that_is_still_being_deployed_is_busy(stocked, event):
+    started = stocked.deploy()
+    stocked.kill_at("start", event)
+    assert stocked.engine.run_pending() is False
+    servers = stocked.services.servers
+    for attempt in (
+        lambda: servers.start(OWNER, "new"),
+        lambda: servers.stop(OWNER, "new", is_forced=True, timeout_seconds=1),
+        lambda: servers.delete(OWNER, "new", is_volumes_deleted=True, is_forced=True),
+        lambda: stocked.capture("new"),
+    ):
+        with pytest.raises(errors.ServerBusy, match=str(started.id)):
+            attempt()
+    assert servers.get(OWNER, "new").summary.busy_operation == started.id
+    assert {each.name: each.busy_operation for each in servers.list(OWNER)} == {"new": started.id, "web": None}
+    stocked.engine = stocked.engine.relaunch()
+    stocked._start_daemon()
+    stocked.succeed(started)
+    assert servers.get(OWNER, "new").summary.busy_operation is None
+
+
 def test_a_missing_chunk_leaves_nothing(stocked):
     victim = next(iter(stocked.store.list_chunks())).chunk_id
     assert stocked.store.delete_chunk_if_older(victim, 1e12)
