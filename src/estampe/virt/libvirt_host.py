@@ -58,6 +58,9 @@ class LibvirtHost:
     def find_domain(self, name_or_uuid: str) -> base.DomainSummary | None:
         return self._domains.find_domain(name_or_uuid)
 
+    def volume_places(self, uuid: str) -> list[base.VolumePlace]:
+        return self._domains.volume_places(uuid)
+
     def power_state(self, uuid: str) -> power.PowerState:
         return self._domains.power_state(uuid)
 
@@ -105,7 +108,7 @@ class LibvirtHost:
     def find_volume(self, pool: str, name: str) -> base.PoolVolume | None:
         return self._pools.find_volume(pool, name)
 
-    def find_volume_by_path(self, path: str) -> base.PoolVolume | None:
+    def find_volume_by_path(self, path: str) -> base.VolumeName | None:
         return self._pools.find_volume_by_path(path)
 
     def delete_volume(self, pool: str, name: str) -> None:
