@@ -11,7 +11,7 @@ import functools
 import shutil
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from estampe.db import templates as template_rows
 from estampe.deploy import confirm, definition, hydrate, resolve, seed, volumes
 from estampe.deploy import request as requests
 from estampe.deploy import resolved as decisions
-from estampe.jobs import dispatch, runner
+from estampe.jobs import attempts, dispatch, runner
 from estampe.model import configuration, manifest, record
 from estampe.model import server as servers
 from estampe.model import template as templates
@@ -49,6 +49,7 @@ class DeployWorkflow:
     sockets: Path
     threads: int
     confirmer: confirm.Confirmer
+    pool_locks: volumes.PoolLocks = field(default_factory=volumes.PoolLocks)
 
     def __call__(self, work: runner.Work) -> dict[str, Any]:
         """Deploy what the operation's request asks for; the result names the servers and what is known of them."""
@@ -96,7 +97,9 @@ class DeployWorkflow:
         }
 
     def _volumes(self, work: runner.Work, resolved: decisions.Resolved) -> volumes.Volumes:
-        return volumes.Volumes(host=self.host, pool=resolved.pool, claims=self._workspace(work) / "claims")
+        return volumes.Volumes(
+            host=self.host, pool=resolved.pool, claims=self._workspace(work) / "claims", locks=self.pool_locks
+        )
 
     def _workspace(self, work: runner.Work) -> Path:
         return self.work_directory / str(work.operation.id)
@@ -195,7 +198,8 @@ class DeployWorkflow:
     # --- undo: each copes with "not made" -----------------------------------------------------------------------------
 
     def _delete_volumes(self, work: runner.Work, resolved: decisions.Resolved) -> None:
-        self._volumes(work, resolved).remove_all()
+        with attempts.Attempts("deleting volumes") as deleting:
+            self._volumes(work, resolved).remove_all(deleting)
         self._clean_up(work)
 
     def _clean_up(self, work: runner.Work) -> None:
