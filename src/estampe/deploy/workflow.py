@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from estampe import errors
 from estampe.block import base as block
@@ -32,6 +32,8 @@ from estampe.store import chunks as store_chunks
 from estampe.store import manifests
 from estampe.virt import base as virt
 from estampe.virt import qemu_nbd
+
+_STAYS: Final = "it stays with all it uses; remove it with `estampe server delete --delete-volumes --force`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,20 +188,33 @@ class DeployWorkflow:
         return [record.dump(found) for found in self.confirmer.confirm(resolved, work.progress.check_cancelled)]
 
     def abandon(self, work: runner.Work, outcomes: Mapping[str, Any]) -> None:
-        """Undo what another generation of this workflow has done, by what its first step recorded."""
+        """Undo what another generation of this workflow has done, by what its steps recorded; never what was complete."""
         if "resolve" not in outcomes:
             return
         resolved = record.load(decisions.Resolved, outcomes["resolve"])
-        self._power_off(resolved)
-        self._undefine(resolved)
-        self._remove_configuration(resolved)
-        self._delete_volumes(work, resolved)
+        if _is_complete(work, outcomes):
+            self._clean_up(work)
+            names = ", ".join(server.name for server in resolved.servers)
+            raise errors.NotInFull(what="undoing", problems=f"the deploy was complete, and its servers stay: {names}")
+        with attempts.Attempts("undoing") as undoing:
+            for part in (self._power_off, self._undefine, self._remove_configuration):
+                with undoing.of(resolved.template):
+                    part(resolved)
+            with undoing.of(resolved.template):
+                self._delete_volumes(work, resolved)
 
-    # --- undo: each copes with "not made" -----------------------------------------------------------------------------
+    # --- undo: each copes with "not made", and goes on past what fails; a server that stays keeps what it uses -------------
 
     def _delete_volumes(self, work: runner.Work, resolved: decisions.Resolved) -> None:
+        shutil.rmtree(self._sockets(work), ignore_errors=True)
+        kept: set[str] = set()
         with attempts.Attempts("deleting volumes") as deleting:
-            self._volumes(work, resolved).remove_all(deleting)
+            for server in resolved.servers:
+                with deleting.of(server.name):
+                    kept |= {volume.volume_name for volume in server.volumes}
+                    self._check_is_gone(server)
+                    kept -= {volume.volume_name for volume in server.volumes}
+            self._volumes(work, resolved).remove_all(deleting, kept=kept)
         self._clean_up(work)
 
     def _clean_up(self, work: runner.Work) -> None:
@@ -207,23 +222,50 @@ class DeployWorkflow:
             shutil.rmtree(directory, ignore_errors=True)
 
     def _remove_configuration(self, resolved: decisions.Resolved) -> None:
-        for server in resolved.servers:
-            if server.nvram_name:
-                self.host.delete_nvram(self.host.nvram_path(server.nvram_name))
-            if server.seed_name:
-                self.seeds.remove(server.seed_name)
+        with attempts.Attempts("removing configuration") as removing:
+            for server in resolved.servers:
+                with removing.of(server.name):
+                    self._check_is_gone(server)
+                    if server.nvram_name:
+                        self.host.delete_nvram(self.host.nvram_path(server.nvram_name))
+                    if server.seed_name:
+                        self.seeds.remove(server.seed_name)
 
     def _undefine(self, resolved: decisions.Resolved) -> None:
-        for server in resolved.servers:
-            self.host.undefine(str(server.uuid))
-            row = self.servers.find_by_domain(server.uuid)
-            if row is not None:
-                self.servers.remove(row.id)
+        with attempts.Attempts("undefining") as undefining:
+            for server in resolved.servers:
+                with undefining.of(server.name):
+                    self._check_is_off(server)
+                    self.host.undefine(str(server.uuid))
+                    row = self.servers.find_by_domain(server.uuid)
+                    if row is not None:
+                        self.servers.remove(row.id)
 
     def _power_off(self, resolved: decisions.Resolved) -> None:
-        for server in resolved.servers:
-            with contextlib.suppress(errors.ServerNotFound):
-                self.host.power_off(str(server.uuid))
+        with attempts.Attempts("powering off") as powering_off:
+            for server in resolved.servers:
+                with powering_off.of(server.name), contextlib.suppress(errors.ServerNotFound):
+                    self.host.power_off(str(server.uuid))
+
+    def _check_is_off(self, server: decisions.ResolvedServer) -> None:
+        """Raises: errors.ServerStateForbids."""
+        with contextlib.suppress(errors.ServerNotFound):
+            state = self.host.power_state(str(server.uuid))
+            if state.is_active:
+                raise errors.ServerStateForbids(server=server.name, state=state, advice=_STAYS)
+
+    def _check_is_gone(self, server: decisions.ResolvedServer) -> None:
+        """Raises: errors.ServerStateForbids where the server is still defined: without its parts it could not even be looked at."""
+        with contextlib.suppress(errors.ServerNotFound):
+            state = self.host.power_state(str(server.uuid))
+            raise errors.ServerStateForbids(server=server.name, state=state, advice=_STAYS)
+
+
+def _is_complete(work: runner.Work, outcomes: Mapping[str, Any]) -> bool:
+    """Whether the body was past its point of no return (`undo.keep`) when it was cut off: nothing came behind it that can fail."""
+    request = record.load(requests.DeployRequest, work.operation.request["deploy"])
+    last = "confirm" if request.is_started else "define"
+    return "clean up" in outcomes or last in outcomes
 
 
 def _result(resolved: decisions.Resolved, found: list[dict[str, Any]]) -> dict[str, Any]:

@@ -133,6 +133,94 @@ def test_a_failure_of_the_host_is_undone(stocked, method):
     assert stocked.leftovers() == CLEAN
 
 
+def _not_undone(site, started):
+    ended = site.outcome(started)
+    assert ended.state is operation.State.FAILED
+    return ended.error["facts"]["not_undone"]
+
+
+def _names(site):
+    return [found.name for found in site.host.list_domains()]
+
+
+def test_a_server_that_cannot_be_powered_off_stays_whole_and_the_others_go(stocked):
+    stocked.host.fail_next("power_off", REFUSED)  # of ci-1
+    started = stocked.deploy(name="ci", count=3)
+    stocked.kill_at("confirm", "begin")
+    assert stocked.engine.run_pending() is False
+    stocked.services.operations.cancel(OWNER, str(started.id))
+    stocked.engine = stocked.engine.relaunch()
+    stocked._start_daemon()
+    stocked.run()
+    told = stocked.outcome(started).error["facts"]["not_undone"]
+    assert _names(stocked) == ["ci-1", "web"]
+    assert stocked.host.power_state(stocked.host.find_domain("ci-1").uuid) is power.PowerState.RUNNING
+    assert len(stocked.volumes()) == 2
+    assert len(list((stocked.settings.state_directory / "seeds").iterdir())) == 1
+    assert "ci-1" in told
+    assert "ci-2" not in told
+    stocked.services.servers.delete(OWNER, "ci-1", is_volumes_deleted=True, is_forced=True)
+    assert (_names(stocked), stocked.volumes()) == (["web"], {"web.raw"})
+
+
+def test_a_volume_that_cannot_be_deleted_is_told_and_the_others_go(stocked):
+    stocked.host.fail_next("start", REFUSED)
+    stocked.host.fail_next("delete_volume", REFUSED)
+    started = stocked.deploy(name="ci", count=3)
+    stocked.run()
+    (left,) = stocked.volumes() - {"web.raw"}
+    assert left in _not_undone(stocked, started)
+    assert _names(stocked) == ["web"]
+    (claim,) = (stocked.settings.state_directory / "work" / str(started.id) / "claims").iterdir()
+    assert claim.name == left, "as long as the volume is there, it is known whose it is"
+
+
+def test_an_undo_goes_on_past_the_server_where_it_fails(stocked):
+    stocked.host.fail_next("start", REFUSED)
+    stocked.host.fail_next("undefine", REFUSED)
+    started = stocked.deploy(name="ci", count=3)
+    stocked.run()
+    assert _names(stocked) == ["ci-1", "web"]
+    assert len(stocked.volumes()) == 2, "what is defined keeps its volume"
+    assert "ci-1" in _not_undone(stocked, started)
+
+
+def test_a_pool_that_is_inactive_is_told_and_one_that_is_gone_is_not(stocked):
+    other = stocked.host.add_pool("other")
+    stocked.host.fail_next("start", REFUSED)
+    started = stocked.deploy(pool="other")
+    stocked.kill_at("undo delete volumes", "begin")
+    assert stocked.engine.run_pending() is False
+    stocked.host.stop_pool("other")
+    stocked.engine = stocked.engine.relaunch()
+    stocked._start_daemon()
+    stocked.run()
+    assert "no active storage pool 'other'" in _not_undone(stocked, started)
+    assert len(list(other.directory.iterdir())) == 1
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_another_generation_undoes_a_deploy_unless_it_was_complete(stocked, step):
+    started = stocked.deploy(name="ci", count=2)
+    stocked.kill_at(step, "end")
+    assert stocked.engine.run_pending() is False
+    if step not in {"start", "confirm"}:  # nothing runs yet: the part that fails leaves nothing behind
+        stocked.host.fail_next("power_off", REFUSED)
+    for workflow in stocked.engine.records.values():
+        workflow.generation = 0
+    stocked.engine = stocked.engine.relaunch()
+    stocked._start_daemon()
+    stocked.run()
+    ended = stocked.outcome(started)
+    assert ended.error["code"] == "operation-outdated"
+    if step in {"confirm", "clean up"}:
+        assert _names(stocked) == ["ci-1", "ci-2", "web"]
+        assert "ci-1, ci-2" in ended.error["facts"]["not_undone"]
+    else:
+        assert _nothing_new(stocked), "also past the part that failed"
+    assert stocked.leftovers() == CLEAN
+
+
 @pytest.mark.parametrize("event", ["begin", "end"])
 def test_a_server_that_is_still_being_deployed_is_busy(stocked, event):
     started = stocked.deploy()
