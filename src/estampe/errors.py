@@ -158,7 +158,7 @@ class PoolNotFound(NotFound):
 
 class NetworkNotFound(NotFound):
     code = "network-not-found"
-    message = "there is no active network {network!r} on this host (there are: {known}); see `virsh net-list --all`"
+    message = "there is no active network {network!r} on this host (there are: {known}); see `virsh net-list --all`, `ip link show type bridge`"
 
 
 class VolumeNotFound(NotFound):
@@ -272,6 +272,19 @@ class NoSpace(Conflict):
     message = "not enough space in {where}: {needed} needed, {available} available; free some or choose another place"
 
 
+class VolumeNotInPool(Conflict):
+    code = "volume-not-in-pool"
+    message = (
+        "volume {volume} ({place}) of server {server!r} lies in no active storage pool of this host, so Estampe cannot delete it, and "
+        "nothing was done; activate its pool, or delete the server without --delete-volumes and remove the volume yourself"
+    )
+
+
+class NotInFull(Conflict):
+    code = "not-in-full"
+    message = "{what} was not done in full: {problems}"
+
+
 class ManifestExists(Conflict):
     code = "manifest-exists"
     message = "the store holds another manifest under {template} already; a manifest is never replaced"
@@ -328,6 +341,11 @@ class ChainUnsupported(Unsupported):
 class ManifestVersionUnsupported(Unsupported):
     code = "manifest-version"
     message = "manifest {template} has format version {version}, this Estampe reads up to {supported}: upgrade Estampe"
+
+
+class ChunkVersionUnsupported(Unsupported):
+    code = "chunk-version"
+    message = "chunk {chunk} has format version {version}, this Estampe reads up to {supported}: upgrade Estampe"
 
 
 # --- things that do not answer --------------------------------------------------------------------------------------

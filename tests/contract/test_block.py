@@ -188,6 +188,8 @@ def test_a_missing_volume_is_a_clear_error(tmp_path):
         file.FileReader(str(tmp_path / "gone"))
     with pytest.raises(errors.BlockIOFailed):
         nbd.NbdVolume(tmp_path / "gone.sock")
+    with pytest.raises(errors.BlockIOFailed, match="of volume web-vda of the pool failed"):
+        nbd.NbdVolume(tmp_path / "gone.sock", where="volume web-vda of the pool")
     with pytest.raises(errors.BlockIOFailed, match="neither a file nor a block device"):
         file.FileReader("/dev/null")
 

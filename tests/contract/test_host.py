@@ -36,8 +36,15 @@ class FakeRig:
     def add_pool(self, name: str) -> None:
         self.host.add_pool(name)
 
+    def add_stopped_pool(self, name: str) -> None:
+        self.host.add_pool(name)
+        self.host.stop_pool(name)
+
     def add_network(self, name: str) -> None:
         self.host.add_network(name)
+
+    def add_bridge(self, name: str) -> None:
+        self.host.add_bridge(name)
 
     def add_partition_pool(self, name: str) -> None:
         self.host.add_pool(name, kind="disk", capacity_bytes=256 * MIB)
@@ -76,6 +83,10 @@ class LibvirtRig:
         virsh("pool-create-as", name, "dir", "--target", str(directory))
         self.undo.callback(virsh, "pool-destroy", name)
 
+    def add_stopped_pool(self, name: str) -> None:
+        virsh("pool-define-as", name, "dir", "--target", str(self.directory))
+        self.undo.callback(virsh, "pool-undefine", name)
+
     def add_partition_pool(self, name: str) -> None:
         """On a loop device: without device-mapper there are no pools of logical volumes."""
         path = self.directory / "device"
@@ -101,6 +112,10 @@ class LibvirtRig:
         path.write_text(f"<network><name>{name}</name><bridge name='ec{uuids.uuid4().hex[:8]}'/></network>")
         virsh("net-create", str(path))
         self.undo.callback(virsh, "net-destroy", name)
+
+    def add_bridge(self, name: str) -> None:
+        subprocess.run(["ip", "link", "add", "name", name, "type", "bridge"], check=True)
+        self.undo.callback(subprocess.run, ["ip", "link", "delete", name], check=True)
 
     def silence_agent(self, uuid: str) -> None:
         """A server without an operating system has no agent."""
@@ -192,7 +207,14 @@ def test_an_unknown_server_is_none_to_find_and_an_error_to_everything_else(host)
     unknown = str(uuids.uuid4())
     assert host.find_domain(unknown) is None
     assert host.find_domain("no such server") is None
-    for call in (host.get_domain, host.power_state, host.start, host.power_off, host.interface_addresses):
+    for call in (
+        host.get_domain,
+        host.volume_places,
+        host.power_state,
+        host.start,
+        host.power_off,
+        host.interface_addresses,
+    ):
         with pytest.raises(errors.ServerNotFound):
             call(unknown)
     with pytest.raises(errors.ServerNotFound):
@@ -207,6 +229,16 @@ def test_defining_again_replaces_the_definition(rig, host):
     host.define(xml)
     host.define(xml)
     assert host.find_domain(uuid).memory_bytes == 96 * MIB
+
+
+def test_a_uuid_finds_its_server_though_another_has_it_for_a_name(rig, host):
+    uuid, other = add_server(rig), str(uuids.uuid4())
+    host.define(domain_xml.plain(uuid, other))
+    try:
+        assert (host.find_domain(uuid).uuid, host.get_domain(uuid).summary.uuid) == (uuid, uuid)
+        assert host.find_domain(other).name == uuid
+    finally:
+        host.undefine(other)
 
 
 def test_a_name_in_use_by_another_server_is_refused(rig, host):
@@ -428,7 +460,8 @@ def test_a_volume_is_made_found_and_deleted(rig, host, volume_format):
     assert not made.is_block_device
     assert Path(made.path).stat().st_blocks * 512 < MIB  # sparse
     assert host.find_volume(pool, name) == made
-    assert host.find_volume_by_path(made.path) == made
+    assert host.find_volume_by_path(made.path) == base.VolumeName(pool=pool, name=name)
+    assert made.identity is None
     with pytest.raises(errors.NameInUse):
         host.create_volume(pool, name, size_bytes=MIB, format=volume_format)
     host.delete_volume(pool, name)
@@ -453,6 +486,21 @@ def test_a_server_uses_a_pool_volume_that_was_made(rig, host):
     assert host.power_state(uuid) is power.PowerState.RUNNING
 
 
+def test_places_of_volumes_are_told_whatever_they_are_made_of(rig, host):
+    pool, uuid = f"{rig.prefix}-pool", str(uuids.uuid4())
+    rig.add_pool(pool)
+    xml = domain_xml.plain(f"{rig.prefix}-places", uuid, [
+        new_volume(rig.directory / "gone.qcow2", QCOW2), new_volume(Path("in-pool"), QCOW2, target="vdb"),
+    ])  # fmt: skip
+    xml = xml.replace('<disk type="file" device="disk"><driver name="qemu" type="qcow2" /><source file="in-pool" />',
+                      f'<disk type="volume" device="disk"><driver name="qemu" type="qcow2" /><source pool="{pool}" volume="in-pool" />')  # fmt: skip
+    host.define(xml)
+    assert list(host.volume_places(uuid)) == [
+        base.VolumePlace(target="vda", path=str(rig.directory / "gone.qcow2"), volume=None),
+        base.VolumePlace(target="vdb", path=None, volume=base.VolumeName(pool=pool, name="in-pool")),
+    ]
+
+
 def test_a_pool_tells_its_place_and_space(rig, host):
     pool = f"{rig.prefix}-pool"
     rig.add_pool(pool)
@@ -472,6 +520,10 @@ def test_a_missing_pool_is_told_with_those_there_are(rig, host):
     with pytest.raises(errors.PoolNotFound):
         host.find_volume("no-such-pool", "v")
     host.delete_volume("no-such-pool", "v")
+    stopped = f"{rig.prefix}-stopped"
+    rig.add_stopped_pool(stopped)
+    with pytest.raises(errors.PoolNotFound):
+        host.delete_volume(stopped, "v")
     assert host.find_volume_by_path("/nowhere/at/all") is None
 
 
@@ -486,6 +538,11 @@ def test_a_pool_of_block_devices_gives_raw_volumes(rig, host):
     assert (made.name, made.format, made.is_block_device) == (first, RAW, True)
     assert made.size_bytes >= 32 * MIB
     assert host.find_volume(pool, first) == made
+    host.delete_volume(pool, first)
+    again = host.create_volume(pool, first, size_bytes=32 * MIB, format=RAW)
+    assert None not in {made.identity, again.identity}
+    assert made.identity != again.identity
+    assert host.find_volume(pool, first) == again
     second = host.volume_name(pool, "wanted")
     assert second != first
     with pytest.raises(errors.NameInUse):
@@ -511,6 +568,14 @@ def test_networks_are_listed(rig, host):
     assert name in host.list_networks()
 
 
+def test_bridges_are_listed(rig, host):
+    name = f"eb{uuids.uuid4().hex[:8]}"
+    assert name not in host.list_bridges()
+    rig.add_bridge(name)
+    assert name in host.list_bridges()
+    assert "lo" not in host.list_bridges()
+
+
 def test_capabilities_are_whole(host):
     found = host.capabilities()
     assert found is host.capabilities()
@@ -518,6 +583,8 @@ def test_capabilities_are_whole(host):
     assert found.machine_aliases["q35"] in found.machines
     assert "q35" not in found.machines
     assert "qemu64" in found.cpu_models
+    assert found.cpu_vendor
+    assert "sse2" in found.cpu_features
     assert all(image.nvram_size_bytes for image in found.uefi)
     assert found.cpus > 0
     assert found.memory_bytes > 512 * MIB

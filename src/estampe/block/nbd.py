@@ -28,12 +28,20 @@ class NbdVolume:
 
     With several connections to a writable export the server must promise multi-connection consistency
     (NBD_FLAG_CAN_MULTI_CONN) or the ranges must not overlap before the flush; `flush` goes over every handle.
+
+    `where` names the volume in errors; the socket's name tells people nothing.
     """
 
     def __init__(
-        self, socket: Path, *, connections: int = 1, is_writable: bool = False, is_zeroed: bool = False
+        self,
+        socket: Path,
+        *,
+        connections: int = 1,
+        is_writable: bool = False,
+        is_zeroed: bool = False,
+        where: str | None = None,
     ) -> None:
-        self._where = str(socket)
+        self._where = where or str(socket)
         self._is_zeroed = is_zeroed
         self._handles: list[Any] = []
         self._free: queue.LifoQueue[Any] = queue.LifoQueue()

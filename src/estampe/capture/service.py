@@ -61,10 +61,14 @@ class CaptureService:
             "template_id": str(uuid.uuid4()),
             "template_name": name,
         }
-        lock = operation_rows.Lock(locks.server(seen.domain_uuid), is_exclusive=True)
+        keys = (
+            locks.server(seen.domain_uuid),
+            locks.server_name(seen.server_name),
+        )  # a deploy that makes it holds the name
+        wanted = [operation_rows.Lock(key, is_exclusive=True) for key in keys]
         try:
             return self.dispatcher.start(
-                operation.Kind.CAPTURE, owner_id=owner_id, subject=seen.server_name, request=asked, locks=[lock]
+                operation.Kind.CAPTURE, owner_id=owner_id, subject=seen.server_name, request=asked, locks=wanted
             )
         except operation_rows.LockHeld as held:
             raise errors.ServerBusy(server=seen.server_name, operation=str(held.operation_id)) from held

@@ -203,6 +203,7 @@ def _guest(guest: template.Guest | None) -> list[str]:
             ("packages", guest.package_count),
             ("root", guest.root_device),
             ("cloud-init", _yes(guest.has_cloud_init)),
+            ("network at first boot", "left alone" if guest.is_network_left_alone else None),
             ("guest agent", _yes(guest.has_guest_agent)),
             ("grows at first boot", _yes(guest.can_grow_root)),
         ]

@@ -23,9 +23,13 @@ class Confirmation:
     addresses: tuple[str, ...]
 
 
+class _NotYet(Exception):
+    """The guest answers, and is not what it is to become."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmer:
-    """Asks, again and again until a deadline. Clock and wait are passed in."""
+    """Asks, again and again until a deadline. Clock and wait are passed in. Nothing but a cancel is raised."""
 
     host: virt.Host
     timeout_seconds: float
@@ -45,29 +49,32 @@ class Confirmer:
         check_cancelled: Callable[[], None],
     ) -> Confirmation:
         if not resolved.is_agent_expected:
-            detail = "not asked: the guest is not known to run a guest agent"
-            return Confirmation(name=server.name, is_confirmed=False, detail=detail, addresses=())
+            return _unconfirmed(server, "not asked: the guest is not known to run a guest agent")
         while True:
             check_cancelled()
-            problem = self._problem(resolved, server)
-            if problem is None:
-                addresses = tuple(self.host.interface_addresses(str(server.uuid)))
-                detail = (
-                    f"the guest says that it is {server.hostname}" if resolved.is_seeded else "the guest agent answers"
-                )
-                return Confirmation(name=server.name, is_confirmed=True, detail=detail, addresses=addresses)
+            try:
+                return self._ask(resolved, server)
+            except errors.NotFound as error:  # somebody has deleted it meanwhile: no use waiting
+                return _unconfirmed(server, f"not confirmed: {error}")
+            except errors.EstampeError as error:  # what cannot be told of a server that runs is no reason to remove it
+                problem = str(error)
+            except _NotYet as not_yet:
+                problem = str(not_yet)
             if self.clock() >= deadline:
-                detail = f"not confirmed within {self.timeout_seconds:g} s: {problem}"
-                return Confirmation(name=server.name, is_confirmed=False, detail=detail, addresses=())
+                return _unconfirmed(server, f"not confirmed within {self.timeout_seconds:g} s: {problem}")
             self.wait(_POLL_SECONDS)
 
-    def _problem(self, resolved: decisions.Resolved, server: decisions.ResolvedServer) -> str | None:
-        try:
-            answer = self.host.agent_command(str(server.uuid), "guest-get-host-name")
-        except errors.AgentUnavailable as error:
-            return str(error)
+    def _ask(self, resolved: decisions.Resolved, server: decisions.ResolvedServer) -> Confirmation:
+        """Raises: _NotYet; as virt.base.Host."""
+        answer = self.host.agent_command(str(server.uuid), "guest-get-host-name")
         name = answer.get("host-name") if isinstance(answer, dict) else None
         expected = {server.hostname, server.hostname.partition(".")[0]}
         if resolved.is_seeded and name not in expected:
-            return f"the guest still calls itself {name!r}"
-        return None
+            raise _NotYet(f"the guest still calls itself {name!r}")
+        addresses = tuple(self.host.interface_addresses(str(server.uuid)))
+        detail = f"the guest says that it is {server.hostname}" if resolved.is_seeded else "the guest agent answers"
+        return Confirmation(name=server.name, is_confirmed=True, detail=detail, addresses=addresses)
+
+
+def _unconfirmed(server: decisions.ResolvedServer, detail: str) -> Confirmation:
+    return Confirmation(name=server.name, is_confirmed=False, detail=detail, addresses=())

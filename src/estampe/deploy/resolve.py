@@ -136,10 +136,12 @@ class Resolver:
 
     def _attachment(self, text: str, known: Sequence[str]) -> tuple[str | None, str | None]:
         kind, colon, bridge = text.partition(":")
-        if colon and kind == "bridge" and bridge:
+        is_bridge = bool(colon and kind == "bridge" and bridge)
+        if is_bridge and bridge in self.host.list_bridges():
             return None, bridge
-        if text not in known:
-            raise errors.NetworkNotFound(network=text, known=", ".join(known) or "none")
+        if is_bridge or text not in known:
+            all_known = [*known, *(f"bridge:{name}" for name in self.host.list_bridges())]
+            raise errors.NetworkNotFound(network=text, known=", ".join(all_known) or "none")
         return text, None
 
     def _cpus(self, request: requests.DeployRequest, found: manifest.Manifest) -> int:
@@ -171,13 +173,19 @@ def _hostname(request: requests.DeployRequest, name: str) -> str:
 
 def _is_seeded(request: requests.DeployRequest, found: manifest.Manifest, template: str) -> bool:
     """A guest that is known not to read seeds gets none, and then nothing that only a seed can give may be asked for."""
+    asks_for_network = any(each.addresses or each.gateways or each.dns for each in request.interfaces)
     if found.guest is None or found.guest.has_cloud_init:
+        if asks_for_network and found.guest is not None and found.guest.is_network_left_alone:
+            detail = (
+                "it is told to leave the network alone there, so addresses, gateways and DNS servers would go unread"
+            )
+            raise errors.GuestLacks(template=template, what="cloud-init that sets the network", detail=detail)
         return True
     asked = {
         "--hostname": request.hostname,
         "--ssh-key": request.ssh_keys,
         "--user-data": request.user_data,
-        "--address": [i for i in request.interfaces if i.addresses or i.gateways or i.dns],
+        "--address": asks_for_network,
     }
     for option, value in asked.items():
         if value:

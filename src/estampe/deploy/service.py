@@ -114,7 +114,8 @@ def _final_configuration(
     if resolved.is_seeded:
         told.append(f"host name, instance identity, {len(request.ssh_keys)} SSH key(s) (first-boot seed, NoCloud)")
         asked = request.interfaces or (requests.InterfaceRequest(),) * len(resolved.servers[0].interfaces)
-        for nth, interface in enumerate(asked, start=1):
+        is_left_alone = found.guest is not None and found.guest.is_network_left_alone
+        for nth, interface in enumerate(asked if not is_left_alone else (), start=1):
             how = ", ".join(interface.addresses) or "DHCP"
             told.append(f"interface {nth}: {how} (first-boot seed, by MAC address)")
         if request.user_data:
@@ -136,6 +137,9 @@ def _warnings(resolved: decisions.Resolved, found: manifest.Manifest, sizes: dic
         warnings.append("the guest is not known: a first-boot seed is attached, whether it is read cannot be told")
     elif not resolved.is_seeded:
         warnings.append("the guest reads no first-boot seed: host name and network stay as they were captured")
+    elif found.guest.is_network_left_alone:
+        why = "its cloud-init is told to leave the network alone"
+        warnings.append(f"the guest's network stays as it was captured, DHCP or a fixed address: {why}")
     for target, size in sizes.items():
         if sizing.growth(found, target, size) == "not used":
             warnings.append(f"{target}: the added space is not used until a partition is grown inside the server")

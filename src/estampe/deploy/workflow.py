@@ -11,9 +11,9 @@ import functools
 import shutil
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from estampe import errors
 from estampe.block import base as block
@@ -23,7 +23,7 @@ from estampe.db import templates as template_rows
 from estampe.deploy import confirm, definition, hydrate, resolve, seed, volumes
 from estampe.deploy import request as requests
 from estampe.deploy import resolved as decisions
-from estampe.jobs import dispatch, runner
+from estampe.jobs import attempts, dispatch, runner
 from estampe.model import configuration, manifest, record
 from estampe.model import server as servers
 from estampe.model import template as templates
@@ -32,6 +32,8 @@ from estampe.store import chunks as store_chunks
 from estampe.store import manifests
 from estampe.virt import base as virt
 from estampe.virt import qemu_nbd
+
+_STAYS: Final = "it stays with all it uses; remove it with `estampe server delete --delete-volumes --force`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,7 @@ class DeployWorkflow:
     sockets: Path
     threads: int
     confirmer: confirm.Confirmer
+    pool_locks: volumes.PoolLocks = field(default_factory=volumes.PoolLocks)
 
     def __call__(self, work: runner.Work) -> dict[str, Any]:
         """Deploy what the operation's request asks for; the result names the servers and what is known of them."""
@@ -96,7 +99,9 @@ class DeployWorkflow:
         }
 
     def _volumes(self, work: runner.Work, resolved: decisions.Resolved) -> volumes.Volumes:
-        return volumes.Volumes(host=self.host, pool=resolved.pool, claims=self._workspace(work) / "claims")
+        return volumes.Volumes(
+            host=self.host, pool=resolved.pool, claims=self._workspace(work) / "claims", locks=self.pool_locks
+        )
 
     def _workspace(self, work: runner.Work) -> Path:
         return self.work_directory / str(work.operation.id)
@@ -110,8 +115,6 @@ class DeployWorkflow:
     ) -> None:
         found = self._manifest(resolved.template_id)
         source = next(volume for volume in found.volumes if volume.target == target)
-        plain_bytes = len(source.table) * found.chunk_size_bytes
-        work.progress.phase(f"restoring {target}", plain_bytes * len(resolved.servers))
         names = [
             volume.volume_name for server in resolved.servers for volume in server.volumes if volume.target == target
         ]
@@ -121,6 +124,7 @@ class DeployWorkflow:
             threads=self.threads,
             advance=work.progress.advance,
             check_cancelled=work.progress.check_cancelled,
+            begin=lambda what, total_bytes: work.progress.phase(f"{what} {target}", total_bytes),
         )
         sockets = self._sockets(work)
         sockets.mkdir(mode=0o700, exist_ok=True)
@@ -136,7 +140,13 @@ class DeployWorkflow:
             qemu_nbd.export([layer], socket_dir=sockets, is_read_only=False, connections=self.threads)
         )
         return stack.enter_context(
-            nbd.NbdVolume(Path(export.socket_path), connections=self.threads, is_writable=True, is_zeroed=True)
+            nbd.NbdVolume(
+                Path(export.socket_path),
+                connections=self.threads,
+                is_writable=True,
+                is_zeroed=True,
+                where=f"volume {volume.name} of the storage pool {volume.pool}",
+            )
         )
 
     def _configure(self, work: runner.Work, request: requests.DeployRequest, resolved: decisions.Resolved) -> None:
@@ -178,19 +188,33 @@ class DeployWorkflow:
         return [record.dump(found) for found in self.confirmer.confirm(resolved, work.progress.check_cancelled)]
 
     def abandon(self, work: runner.Work, outcomes: Mapping[str, Any]) -> None:
-        """Undo what another generation of this workflow has done, by what its first step recorded."""
+        """Undo what another generation of this workflow has done, by what its steps recorded; never what was complete."""
         if "resolve" not in outcomes:
             return
         resolved = record.load(decisions.Resolved, outcomes["resolve"])
-        self._power_off(resolved)
-        self._undefine(resolved)
-        self._remove_configuration(resolved)
-        self._delete_volumes(work, resolved)
+        if _is_complete(work, outcomes):
+            self._clean_up(work)
+            names = ", ".join(server.name for server in resolved.servers)
+            raise errors.NotInFull(what="undoing", problems=f"the deploy was complete, and its servers stay: {names}")
+        with attempts.Attempts("undoing") as undoing:
+            for part in (self._power_off, self._undefine, self._remove_configuration):
+                with undoing.of(resolved.template):
+                    part(resolved)
+            with undoing.of(resolved.template):
+                self._delete_volumes(work, resolved)
 
-    # --- undo: each copes with "not made" -----------------------------------------------------------------------------
+    # --- undo: each copes with "not made", and goes on past what fails; a server that stays keeps what it uses -------------
 
     def _delete_volumes(self, work: runner.Work, resolved: decisions.Resolved) -> None:
-        self._volumes(work, resolved).remove_all()
+        shutil.rmtree(self._sockets(work), ignore_errors=True)
+        kept: set[str] = set()
+        with attempts.Attempts("deleting volumes") as deleting:
+            for server in resolved.servers:
+                with deleting.of(server.name):
+                    kept |= {volume.volume_name for volume in server.volumes}
+                    self._check_is_gone(server)
+                    kept -= {volume.volume_name for volume in server.volumes}
+            self._volumes(work, resolved).remove_all(deleting, kept=kept)
         self._clean_up(work)
 
     def _clean_up(self, work: runner.Work) -> None:
@@ -198,23 +222,50 @@ class DeployWorkflow:
             shutil.rmtree(directory, ignore_errors=True)
 
     def _remove_configuration(self, resolved: decisions.Resolved) -> None:
-        for server in resolved.servers:
-            if server.nvram_name:
-                self.host.delete_nvram(self.host.nvram_path(server.nvram_name))
-            if server.seed_name:
-                self.seeds.remove(server.seed_name)
+        with attempts.Attempts("removing configuration") as removing:
+            for server in resolved.servers:
+                with removing.of(server.name):
+                    self._check_is_gone(server)
+                    if server.nvram_name:
+                        self.host.delete_nvram(self.host.nvram_path(server.nvram_name))
+                    if server.seed_name:
+                        self.seeds.remove(server.seed_name)
 
     def _undefine(self, resolved: decisions.Resolved) -> None:
-        for server in resolved.servers:
-            self.host.undefine(str(server.uuid))
-            row = self.servers.find_by_domain(server.uuid)
-            if row is not None:
-                self.servers.remove(row.id)
+        with attempts.Attempts("undefining") as undefining:
+            for server in resolved.servers:
+                with undefining.of(server.name):
+                    self._check_is_off(server)
+                    self.host.undefine(str(server.uuid))
+                    row = self.servers.find_by_domain(server.uuid)
+                    if row is not None:
+                        self.servers.remove(row.id)
 
     def _power_off(self, resolved: decisions.Resolved) -> None:
-        for server in resolved.servers:
-            with contextlib.suppress(errors.ServerNotFound):
-                self.host.power_off(str(server.uuid))
+        with attempts.Attempts("powering off") as powering_off:
+            for server in resolved.servers:
+                with powering_off.of(server.name), contextlib.suppress(errors.ServerNotFound):
+                    self.host.power_off(str(server.uuid))
+
+    def _check_is_off(self, server: decisions.ResolvedServer) -> None:
+        """Raises: errors.ServerStateForbids."""
+        with contextlib.suppress(errors.ServerNotFound):
+            state = self.host.power_state(str(server.uuid))
+            if state.is_active:
+                raise errors.ServerStateForbids(server=server.name, state=state, advice=_STAYS)
+
+    def _check_is_gone(self, server: decisions.ResolvedServer) -> None:
+        """Raises: errors.ServerStateForbids where the server is still defined: without its parts it could not even be looked at."""
+        with contextlib.suppress(errors.ServerNotFound):
+            state = self.host.power_state(str(server.uuid))
+            raise errors.ServerStateForbids(server=server.name, state=state, advice=_STAYS)
+
+
+def _is_complete(work: runner.Work, outcomes: Mapping[str, Any]) -> bool:
+    """Whether the body was past its point of no return (`undo.keep`) when it was cut off: nothing came behind it that can fail."""
+    request = record.load(requests.DeployRequest, work.operation.request["deploy"])
+    last = "confirm" if request.is_started else "define"
+    return "clean up" in outcomes or last in outcomes
 
 
 def _result(resolved: decisions.Resolved, found: list[dict[str, Any]]) -> dict[str, Any]:

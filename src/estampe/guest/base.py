@@ -32,6 +32,7 @@ class Facts:
     """What a kind of guest can tell of itself by its files alone, without the volumes' layout."""
 
     has_cloud_init: bool  # and it will read a NoCloud seed
+    is_network_left_alone: bool = False  # and it will not set the network by the seed
     has_guest_agent: bool
     can_grow_root: bool  # its first boot grows the partition and file system under /, when root comes last
 

@@ -31,6 +31,7 @@ class Debian:
         cloud = cloud_init.read(appliance)
         return base.Facts(
             has_cloud_init=cloud.reads_seeds,
+            is_network_left_alone=cloud.reads_seeds and cloud.is_network_disabled,
             has_guest_agent=linux.has_program(appliance, "qemu-ga"),
             can_grow_root=cloud.grows_root and linux.can_grow(appliance, root_kind=root_kind),
         )

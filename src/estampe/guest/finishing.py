@@ -136,6 +136,7 @@ def _guest(
         root_device=layout.name(root),
         file_systems=tuple(_file_system(launched.handle, each, points.get(each.device)) for each in contents),
         has_cloud_init=facts.has_cloud_init,
+        is_network_left_alone=facts.is_network_left_alone,
         has_guest_agent=facts.has_guest_agent,
         can_grow_root=facts.can_grow_root and layout.is_last(root),
         package_count=inspection.count_packages(launched.handle, system.root),

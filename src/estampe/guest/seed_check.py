@@ -68,7 +68,7 @@ def _check_cloud_config(user_data: str) -> None:
     except yaml.MarkedYAMLError as error:
         where = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
         raise errors.InvalidRequest(field="user-data", problem=f"not YAML: {error.problem}{where}") from None
-    except yaml.YAMLError:
-        raise errors.InvalidRequest(field="user-data", problem="not YAML") from None
+    except (yaml.YAMLError, ValueError, RecursionError):  # the 30th of February; a thousand brackets
+        raise errors.InvalidRequest(field="user-data", problem="not YAML that can be read") from None
     if config is not None and not isinstance(config, dict):
         raise errors.InvalidRequest(field="user-data", problem="#cloud-config must be followed by `key: value` lines")

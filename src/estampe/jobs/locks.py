@@ -22,6 +22,11 @@ def template(template_id: uuid.UUID) -> str:
     return f"template/{template_id}"
 
 
+def find_server_holder(rows: operation_rows.Operations, *, domain_uuid: str, name: str) -> uuid.UUID | None:
+    """The unfinished operation that works on the server, or is still making it: a deploy holds names, since it decides UUIDs later."""
+    return find_holder(rows, server(domain_uuid)) or find_holder(rows, server_name(name))
+
+
 STORE = "store"  # a sweep
 
 

@@ -33,6 +33,7 @@ class Guest:
     has_guest_agent: bool
     can_grow_root: bool  # growpart and a resizer are there and root is last on its volume: first boot grows it
     package_count: int
+    is_network_left_alone: bool = False  # its cloud-init is told not to set the network: addresses of a seed go unread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

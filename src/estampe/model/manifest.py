@@ -31,6 +31,8 @@ MAGIC: Final = b"ESTAMPE\n"
 _PREFIX: Final = struct.Struct("<8sHHI")
 _DIGEST_BYTES: Final = 32
 _CHUNK_ID: Final = re.compile(r"[0-9a-f]{64}")
+# Targets become parts of files' and volumes' names; libvirt's are letters with a number now and then.
+_TARGET: Final = re.compile(r"[A-Za-z0-9]{1,32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +184,11 @@ def _check_header(header: _Header) -> None:
     targets = {volume.target for volume in header.volumes}
     if len(targets) != len(header.volumes):
         raise ValueError("it names a volume twice")
+    if not all(_TARGET.fullmatch(target) for target in targets):
+        raise ValueError("it names a volume by something that is no target")
+    recorded = [volume.target for volume in header.configuration.volumes]
+    if len(recorded) != len(targets) or set(recorded) != targets:
+        raise ValueError("its recorded configuration has other volumes than it holds")
     if any(volume.size_bytes < 0 or volume.table_bytes < 0 for volume in header.volumes):
         raise ValueError("it has a volume of negative size")
     if header.nvram is not None:

@@ -86,6 +86,7 @@ class Guest(wire.Answer):
     has_guest_agent: bool
     can_grow_root: bool
     package_count: int
+    is_network_left_alone: bool = False
 
 
 class Sealing(wire.Answer):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from estampe import errors
 from estampe.db import operations as operation_rows
 from estampe.db import servers as server_rows
 from estampe.db import templates as template_rows
-from estampe.jobs import locks
+from estampe.jobs import attempts, locks
 from estampe.model import server as servers
 from estampe.servers import views
 from estampe.virt import base as virt
@@ -74,20 +75,26 @@ class ServerService:
     def delete(self, owner_id: uuid.UUID, reference: str, *, is_volumes_deleted: bool, is_forced: bool) -> None:
         """Forget the server with its NVRAM and seed, with its volumes if asked; a running one only if forced.
 
-        Raises: errors.ServerNotFound, errors.ServerBusy, errors.ServerStateForbids.
+        What can be seen to forbid it is told before anything is done. Volumes go first and the definition last: where a part
+        fails, the server is still there to be deleted again.
+
+        Raises: errors.ServerNotFound, errors.ServerBusy, errors.ServerStateForbids, errors.VolumeNotInPool, errors.NotInFull.
         """
         row, summary = self._find_idle(owner_id, reference)
+        if summary.power_state.is_active and not is_forced:
+            advice = "stop it first, or delete it with --force, which powers it off"
+            raise errors.ServerStateForbids(server=summary.name, state=summary.power_state, advice=advice)
+        doomed = self._volumes(summary) if is_volumes_deleted else {}
         if summary.power_state.is_active:
-            if not is_forced:
-                advice = "stop it first, or delete it with --force, which powers it off"
-                raise errors.ServerStateForbids(server=summary.name, state=summary.power_state, advice=advice)
             self.host.power_off(summary.uuid)
-        doomed = self._volumes(summary.uuid) if is_volumes_deleted else ()
+        with attempts.Attempts(f"deleting server {summary.name!r}, which is still defined,") as deleting:
+            for target, volume in doomed.items():
+                with deleting.of(f"volume {target} ({volume.name} in pool {volume.pool})"):
+                    self.host.delete_volume(volume.pool, volume.name)
+            for seed in self.seed_directory.glob(f"*-{summary.uuid[:8]}-seed.iso"):  # it may have been renamed
+                with deleting.of(f"seed {seed}"):
+                    seed.unlink(missing_ok=True)
         self.host.undefine(summary.uuid)
-        for volume in doomed:
-            self.host.delete_volume(volume.pool, volume.name)
-        for seed in self.seed_directory.glob(f"*-{summary.uuid[:8]}-seed.iso"):  # it may have been renamed
-            seed.unlink(missing_ok=True)
         self.rows.remove(row.id)
 
     def find(self, owner_id: uuid.UUID, reference: str) -> tuple[servers.Server, virt.DomainSummary]:
@@ -109,7 +116,7 @@ class ServerService:
 
     def _find_idle(self, owner_id: uuid.UUID, reference: str) -> tuple[servers.Server, virt.DomainSummary]:
         row, summary = self.find(owner_id, reference)
-        busy = locks.find_holder(self.operations, locks.server(summary.uuid))
+        busy = self._holder(summary)
         if busy is not None:
             raise errors.ServerBusy(server=summary.name, operation=str(busy))
         return row, summary
@@ -127,8 +134,11 @@ class ServerService:
             memory_bytes=summary.memory_bytes,
             is_persistent=summary.is_persistent,
             template=self._origin(row),
-            busy_operation=locks.find_holder(self.operations, locks.server(summary.uuid)),
+            busy_operation=self._holder(summary),
         )
+
+    def _holder(self, summary: virt.DomainSummary) -> uuid.UUID | None:
+        return locks.find_server_holder(self.operations, domain_uuid=summary.uuid, name=summary.name)
 
     def _origin(self, row: servers.Server) -> str | None:
         if row.template_id is None:
@@ -139,11 +149,24 @@ class ServerService:
             return f"{row.template_id} (deleted)"
         return f"{found.name}@{found.version}"
 
-    def _volumes(self, domain_uuid: str) -> Sequence[virt.PoolVolume]:
-        """The server's own writable volumes that lie in a pool: never a backing image, which others may share."""
-        try:
-            tops = [volume.chain[0].path for volume in self.host.get_domain(domain_uuid).volumes]
-        except (errors.NotAVirtualServer, errors.VolumeGone):
-            return ()
-        found = [self.host.find_volume_by_path(path) for path in tops]
-        return [volume for volume in found if volume is not None]
+    def _volumes(self, summary: virt.DomainSummary) -> dict[str, virt.VolumeName]:
+        """The server's own writable volumes by target, never a backing image, which others may share; those that are gone left out.
+
+        By the definition alone: what a chain is made of, or lacks, must not stand in the way. Raises: errors.VolumeNotInPool.
+        """
+        active = {pool.name for pool in self.host.list_pools()}  # this refreshes them, too
+        places = self.host.volume_places(summary.uuid)
+        found = {place.target: self._find_volume(summary, place, active) for place in places}
+        return {target: volume for target, volume in found.items() if volume is not None}
+
+    def _find_volume(
+        self, summary: virt.DomainSummary, place: virt.VolumePlace, active: Collection[str]
+    ) -> virt.VolumeName | None:
+        if place.volume is not None and place.volume.pool in active:
+            return place.volume
+        if place.path is not None:
+            found = self.host.find_volume_by_path(place.path)
+            if found is not None or not os.path.lexists(place.path):
+                return found
+        where = place.path if place.volume is None else f"{place.volume.name} in pool {place.volume.pool}"
+        raise errors.VolumeNotInPool(volume=place.target, place=where, server=summary.name)

@@ -66,10 +66,11 @@ def check(
         store, picked, total, on_progress or (lambda _done, _total: None), check_cancelled or (lambda: None)
     )
     reading.run(threads)
-    unreadable, readable = _look_for_named(store, known, reading.found)
+    named = _Named(store, known, reading.found, reading.short)
+    unreadable, readable = named.look_for_all()
     damaged = tuple(
         DamagedChunk(chunk_id=chunk_id, kind=one.kind, detail=one.detail, templates=tuple(sorted(one.templates)))
-        for chunk_id, one in sorted(reading.found.items())
+        for chunk_id, one in sorted([*reading.found.items(), *named.misfits.items()], key=lambda each: each[0])
     )
     return CheckReport(
         chunks=len(known), checked_chunks=reading.chunks, checked_bytes=reading.bytes, manifests_read=readable,
@@ -90,6 +91,9 @@ class _Reading:
         self._is_over = False
         self.chunks = self.bytes = 0
         self.found: dict[bytes, _Findings] = {}
+        self.short: dict[
+            bytes, int
+        ] = {}  # plain length of each that is no whole chunk: the last one of a volume or blob
 
     def run(self, threads: int) -> None:
         with futures.ThreadPoolExecutor(threads, thread_name_prefix="store-check") as pool:
@@ -98,12 +102,14 @@ class _Reading:
 
     def _work(self) -> None:
         while (chunk := self._next()) is not None:
-            finding = self._verify(chunk)
+            finding, plain_bytes = self._verify(chunk)
             with self._lock:
                 self.chunks += 1
                 self.bytes += chunk.stored_bytes
                 if finding is not None:
                     self.found[chunk.chunk_id] = finding
+                elif plain_bytes is not None and plain_bytes < self._store.chunk_size_bytes:
+                    self.short[chunk.chunk_id] = plain_bytes
                 self._on_progress(self.bytes, self._total_bytes)
 
     def _next(self) -> base.StoredChunk | None:
@@ -116,54 +122,85 @@ class _Reading:
             self._is_over = chunk is None
             return chunk
 
-    def _verify(self, chunk: base.StoredChunk) -> _Findings | None:
-        most_bytes = self._store.chunk_size_bytes
+    def _verify(self, chunk: base.StoredChunk) -> tuple[_Findings | None, int | None]:
+        """(what is wrong with it, its plain length where nothing is)."""
         try:
-            chunks.verified(self._store.get_chunk(chunk.chunk_id), chunk_id=chunk.chunk_id, most_bytes=most_bytes)
+            return None, len(_plain(self._store, chunk.chunk_id))
         except errors.ChunkNotFound:  # swept since it was listed; where a template needs it, it is missed below
-            return None
+            return None, None
         except errors.ChunkCorrupt as error:
-            return _Findings(codec.Damage(error.facts["kind"]), error.facts["detail"])
+            return _Findings(codec.Damage(error.facts["kind"]), error.facts["detail"]), None
+        except errors.ChunkVersionUnsupported as error:
+            return _Findings(codec.Damage.NEWER, str(error)), None
         except errors.StoreUnavailable as error:  # EIO: the device knows that it has lost it
-            return _Findings(codec.Damage.UNREADABLE, error.facts["detail"])
-        return None
+            return _Findings(codec.Damage.UNREADABLE, error.facts["detail"]), None
+
+
+def _plain(store: base.Store, chunk_id: bytes) -> bytes:
+    return chunks.verified(store.get_chunk(chunk_id), chunk_id=chunk_id, most_bytes=store.chunk_size_bytes)
 
 
 def set_aside(store: base.Store, report: CheckReport) -> int:
     """Take the damaged chunks of `report` out of the way of the next capture; how many went.
 
-    Each is read once more: what a failing memory or cable garbled on its way is not the store's damage.
+    Each is read once more: what a failing memory or cable garbled on its way is not the store's damage. One of a newer version,
+    or one that is whole and only does not fit a template, stays where it is.
     """
     return sum(_is_damaged(store, each) and store.set_aside(each.chunk_id) for each in report.damaged)
 
 
 def _is_damaged(store: base.Store, told: DamagedChunk) -> bool:
     try:
-        body = store.get_chunk(told.chunk_id)
-        chunks.verified(body, chunk_id=told.chunk_id, most_bytes=store.chunk_size_bytes)
+        _plain(store, told.chunk_id)
     except errors.ChunkCorrupt:
         return True
-    except (errors.ChunkNotFound, errors.StoreUnavailable):
+    except (errors.ChunkNotFound, errors.ChunkVersionUnsupported, errors.StoreUnavailable):
         return False
     return False
 
 
-def _look_for_named(
-    store: base.Store, known: index.ChunkIndex, found: dict[bytes, _Findings]
-) -> tuple[list[manifests.Unreadable], int]:
-    """Add missing chunks to `found`, and to all in it the templates that need them; unreadable manifests, and how many were read."""
-    unreadable, readable = [], 0
-    for one in manifests.each_or_why_not(store):
-        if isinstance(one, manifests.Unreadable):
-            unreadable.append(one)
-            continue
-        readable += 1
-        for chunk_id in one.chunk_ids():
-            if chunk_id not in found and not known.positions(chunk_id) and not _is_there(store, chunk_id):
-                found[chunk_id] = _Findings(codec.Damage.MISSING, "the store does not hold it")
-            if chunk_id in found:
-                found[chunk_id].templates.add(one.template_id)
-    return unreadable, readable
+class _Named:
+    """What the manifests name: looked for in the store, and compared with what was read."""
+
+    def __init__(
+        self, store: base.Store, known: index.ChunkIndex, found: dict[bytes, _Findings], short: dict[bytes, int]
+    ) -> None:
+        self._store, self._known, self._found, self._short = store, known, found, short
+        self.misfits: dict[bytes, _Findings] = {}
+
+    def look_for_all(self) -> tuple[list[manifests.Unreadable], int]:
+        """Add missing chunks and the templates that need those found; unreadable manifests, and how many were read."""
+        unreadable, readable = [], 0
+        for one in manifests.each_or_why_not(self._store):
+            if isinstance(one, manifests.Unreadable):
+                unreadable.append(one)
+                continue
+            readable += 1
+            for chunk_id, length in one.chunks():
+                self._look_for(chunk_id, length, one.template_id)
+        return unreadable, readable
+
+    def _look_for(self, chunk_id: bytes, length: int, template_id: uuid.UUID) -> None:
+        found = self._found
+        if chunk_id not in found and not self._known.positions(chunk_id) and not _is_there(self._store, chunk_id):
+            found[chunk_id] = _Findings(codec.Damage.MISSING, "the store does not hold it")
+        if chunk_id in found:
+            found[chunk_id].templates.add(template_id)
+            return
+        holds = self._plain_bytes(chunk_id, length)
+        if holds != length:
+            detail = f"it holds {holds} bytes where its template needs {length}"
+            self.misfits.setdefault(chunk_id, _Findings(codec.Damage.MISFIT, detail)).templates.add(template_id)
+
+    def _plain_bytes(self, chunk_id: bytes, length: int) -> int:
+        """How long it is; taken for right where a sample has not read it, but for the few that are named as short ones."""
+        whole = self._store.chunk_size_bytes
+        if length < whole and chunk_id not in self._short:
+            try:
+                self._short[chunk_id] = len(_plain(self._store, chunk_id))
+            except errors.EstampeError:  # outside of the sample, or hurt since: the next full check tells
+                return length
+        return self._short.get(chunk_id, whole)
 
 
 def _is_there(store: base.Store, chunk_id: bytes) -> bool:

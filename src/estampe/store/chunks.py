@@ -62,7 +62,7 @@ class Chunks:
     def get(self, chunk_id: bytes, plain_length: int | None = None) -> bytes:
         """The plain bytes, verified by id; of exactly `plain_length` where that is known.
 
-        Raises: errors.ChunkMissing, errors.ChunkCorrupt, errors.StoreUnavailable.
+        Raises: errors.ChunkMissing, errors.ChunkCorrupt, errors.ChunkVersionUnsupported, errors.StoreUnavailable.
         """
         try:
             body = self.store.get_chunk(chunk_id)
@@ -87,7 +87,7 @@ class Chunks:
 
 
 def verified(body: bytes, *, chunk_id: bytes, most_bytes: int, plain_length: int | None = None) -> bytes:
-    """The plain bytes of a body that came from anywhere. Raises: errors.ChunkCorrupt with fact `kind`."""
+    """The plain bytes of a body that came from anywhere. Raises: errors.ChunkCorrupt with fact `kind`, errors.ChunkVersionUnsupported."""
     plain = codec.decode(body, chunk_id=chunk_id, most_bytes=most_bytes)
     if codec.identify(plain) != chunk_id:
         raise codec.damaged(chunk_id, codec.Damage.FLIPPED, "its content does not fit its id")

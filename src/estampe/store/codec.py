@@ -38,12 +38,14 @@ class Codec(enum.IntEnum):
 
 
 class Damage(enum.StrEnum):
-    """What is wrong with a stored chunk; fact `kind` of errors.ChunkCorrupt."""
+    """What is wrong with a chunk; as a finding of a check, and (but for the last two) fact `kind` of errors.ChunkCorrupt."""
 
     FLIPPED = "flipped"  # all there, and not what it was
     TRUNCATED = "truncated"
     MISSING = "missing"
     UNREADABLE = "unreadable"  # the device below refuses
+    NEWER = "newer"  # no damage that could be told: written by a later version of Estampe
+    MISFIT = "misfit"  # whole, and of another length than a template needs: that template is damaged, not the chunk
 
 
 def identify(plain: bytes | memoryview) -> bytes:
@@ -62,12 +64,14 @@ def encode(plain: bytes, *, level: int = DEFAULT_LEVEL) -> bytes:
 def decode(body: bytes, *, chunk_id: bytes, most_bytes: int) -> bytes:
     """The plain bytes of a body; at most `most_bytes` are ever allocated for them. They still have to be verified by id.
 
-    Raises: errors.ChunkCorrupt with fact `kind` (Damage).
+    Raises: errors.ChunkCorrupt with fact `kind` (Damage), errors.ChunkVersionUnsupported.
     """
     if len(body) < HEADER.size:
         raise damaged(chunk_id, Damage.TRUNCATED, f"only {len(body)} bytes are left of it")
     magic, version, codec, reserved, plain_bytes = HEADER.unpack_from(body)
-    if magic != MAGIC or version != VERSION or reserved != 0:
+    if magic == MAGIC and version > VERSION:
+        raise errors.ChunkVersionUnsupported(chunk=chunk_id.hex(), version=version, supported=VERSION)
+    if magic != MAGIC or version < 1 or reserved != 0:
         raise damaged(chunk_id, Damage.FLIPPED, "it does not begin as a chunk that this version of Estampe reads")
     if not 0 < plain_bytes <= most_bytes:
         raise damaged(

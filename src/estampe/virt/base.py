@@ -77,12 +77,14 @@ class Capabilities:
     domain_type: Literal["kvm", "qemu"]  # by booting a probe, not by what /dev/kvm claims
     machines: frozenset[str]
     machine_aliases: dict[str, str]  # q35 -> pc-q35-7.2
-    cpu_models: frozenset[str]
+    cpu_models: frozenset[str]  # that can be given in full
     uefi: tuple[FirmwareImage, ...]  # best first, as libvirt would choose
     cpus: int
     memory_bytes: int
     video_models: frozenset[str] = frozenset()  # empty: not known
     has_tpm_emulator: bool = False
+    cpu_vendor: str | None = None  # None: not known
+    cpu_features: frozenset[str] = frozenset()  # all that a guest's CPU can have here; empty: not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,24 @@ class PoolVolume:
     format: configuration.VolumeFormat
     size_bytes: int
     is_block_device: bool
+    identity: str | None = None  # where the kernel gives names: tells it from another volume that has the name later
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeName:
+    """What a pool calls a volume."""
+
+    pool: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumePlace:
+    """Where a domain's volume lies: at a path, or under a name in a pool; exactly one of the two."""
+
+    target: str
+    path: str | None
+    volume: VolumeName | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +203,13 @@ class Host(Protocol):
         """
 
     def find_domain(self, name_or_uuid: str) -> DomainSummary | None:
-        """Only the summary, or None; never fails for what the domain is made of."""
+        """Only the summary, or None; never fails for what the domain is made of. A UUID wins over another's name."""
+
+    def volume_places(self, uuid: str) -> Sequence[VolumePlace]:
+        """Where the volumes lie that `get_domain` would tell, as the definition has it: nothing is opened or looked up.
+
+        Raises: errors.ServerNotFound.
+        """
 
     def power_state(self, uuid: str) -> power.PowerState:
         """Raises: errors.ServerNotFound."""
@@ -239,14 +265,20 @@ class Host(Protocol):
     def find_volume(self, pool: str, name: str) -> PoolVolume | None:
         """The volume, or None. Raises: errors.PoolNotFound."""
 
-    def find_volume_by_path(self, path: str) -> PoolVolume | None:
-        """The volume of an active pool that lies at `path`, or None."""
+    def find_volume_by_path(self, path: str) -> VolumeName | None:
+        """The volume of an active pool that lies at `path`, whatever its format, or None. As of the pool's last refresh."""
 
     def delete_volume(self, pool: str, name: str) -> None:
-        """Remove it; a missing one (or pool) is fine."""
+        """Remove it; a missing one is fine, and so is a pool that is not defined any more.
+
+        Raises: errors.PoolNotFound where the pool is there and not active: the volume may be, too.
+        """
 
     def list_networks(self) -> list[str]:
         """Active networks' names."""
+
+    def list_bridges(self) -> list[str]:
+        """Names of the host's bridges (the kernel's own), those of its networks among them."""
 
     def agent_command(
         self, uuid: str, command: str, arguments: dict[str, Any] | None = None, *, timeout_seconds: int = 5

@@ -35,6 +35,21 @@ def read(
     )
 
 
+def volume_places(facts: domain_xml.Facts) -> list[base.VolumePlace]:
+    """See virt.base.Host.volume_places."""
+    tops = [(disk.target, disk.layers[0][0]) for disk in facts.disks]
+    return [
+        base.VolumePlace(
+            target=target,
+            path=source.path,
+            volume=None
+            if source.path is not None
+            else base.VolumeName(pool=source.pool or "", name=source.volume or ""),
+        )
+        for target, source in tops
+    ]
+
+
 def _check_capturable(facts: domain_xml.Facts, summary: base.DomainSummary) -> None:
     problem = facts.boot_volume_problem
     if not summary.is_persistent:

@@ -38,6 +38,8 @@ CAPABILITIES: Final = base.Capabilities(
     memory_bytes=8 * units.GIB,
     video_models=frozenset({"vga", "virtio"}),
     has_tpm_emulator=False,
+    cpu_vendor="Intel",
+    cpu_features=frozenset({"sse2", "sse4.2"}),
 )
 
 
@@ -74,6 +76,7 @@ class FakeHost:
         self._lock = threading.RLock()
         self._servers: dict[str, _Server] = {}
         self._networks: set[str] = set()
+        self._bridges: set[str] = set()
         self._pools = fake_pools.FakePools(directory / "pools")
         self._failures: defaultdict[str, list[errors.EstampeError]] = defaultdict(list)
         self.calls: list[tuple[str, str]] = []  # (method, first argument) of all calls that change something
@@ -91,9 +94,17 @@ class FakeHost:
         """Drop a pool with its volumes."""
         self._pools.remove(name)
 
+    def stop_pool(self, name: str) -> None:
+        """Make a pool inactive: it stays defined, and its volumes stay."""
+        self._pools.stop(name)
+
     def add_network(self, name: str) -> None:
         """A new active network."""
         self._networks.add(name)
+
+    def add_bridge(self, name: str) -> None:
+        """A new bridge."""
+        self._bridges.add(name)
 
     def add_server(
         self, name: str, *, volumes: Sequence[base.NewVolume] = (), guest: fake_guest.FakeGuest | None = None
@@ -156,6 +167,10 @@ class FakeHost:
             locate=self._pools.locate,
         )
 
+    def volume_places(self, uuid: str) -> Sequence[base.VolumePlace]:
+        self._enter("volume_places")
+        return domain_reading.volume_places(self._server(uuid).facts)
+
     def power_state(self, uuid: str) -> power.PowerState:
         self._enter("power_state")
         with self._lock:
@@ -197,7 +212,7 @@ class FakeHost:
         self._enter("define")
         facts = domain_xml.parse(xml)
         with self._lock:
-            other = self._find(facts.name)
+            other = next((each for each in self._servers.values() if each.facts.name == facts.name), None)
             if other is not None and other.facts.uuid != facts.uuid:
                 raise errors.NameInUse(name=facts.name, what=f"the server with the UUID {other.facts.uuid}")
             there = self._servers.get(facts.uuid)
@@ -259,21 +274,26 @@ class FakeHost:
         self._enter("find_volume")
         return self._pools.get(pool).find(name)
 
-    def find_volume_by_path(self, path: str) -> base.PoolVolume | None:
+    def find_volume_by_path(self, path: str) -> base.VolumeName | None:
         self._enter("find_volume_by_path")
         for pool in self._pools.all():
-            if Path(path).parent == pool.directory:
-                return pool.find(Path(path).name)
+            if Path(path).parent == pool.directory and Path(path).is_file():
+                return base.VolumeName(pool=pool.name, name=Path(path).name)
         return None
 
     def delete_volume(self, pool: str, name: str) -> None:
         self._enter("delete_volume", name)
-        with self._lock, contextlib.suppress(errors.PoolNotFound):
-            self._pools.get(pool).delete(name)
+        with self._lock:
+            if self._pools.is_defined(pool):
+                self._pools.get(pool).delete(name)
 
     def list_networks(self) -> list[str]:
         self._enter("list_networks")
         return sorted(self._networks)
+
+    def list_bridges(self) -> list[str]:
+        self._enter("list_bridges")
+        return sorted(self._bridges)
 
     def agent_command(
         self,
@@ -312,7 +332,7 @@ class FakeHost:
     def _find(self, name_or_uuid: str) -> _Server | None:
         with self._lock:
             by_name = {server.facts.name: server for server in self._servers.values()}
-            return by_name.get(name_or_uuid) or self._servers.get(name_or_uuid)
+            return self._servers.get(name_or_uuid) or by_name.get(name_or_uuid)
 
     def _server(self, uuid: str) -> _Server:
         if uuid not in self._servers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid as uuids
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ class FakePool:
     kind: str
     capacity_bytes: int
     formats: dict[str, configuration.VolumeFormat] = field(default_factory=dict)  # by volume name
+    identities: dict[str, str] = field(default_factory=dict)  # of partitions, by volume name
 
     def facts(self) -> base.Pool:
         """As a host lists it."""
@@ -53,6 +55,8 @@ class FakePool:
             raise errors.NoSpace(where=f"the storage pool {self.name}", needed=needed, available=available)
         self._make(self.directory / name, size_bytes, volume_format, is_used=facts.is_block)
         self.formats[name] = volume_format
+        if self.kind == "disk":
+            self.identities[name] = str(uuids.uuid4())
         return self.volume(name)
 
     def _make(self, path: Path, size: int, volume_format: configuration.VolumeFormat, *, is_used: bool) -> None:
@@ -74,6 +78,7 @@ class FakePool:
             format=layer.format,
             size_bytes=backing_chain.virtual_size(name, layer),
             is_block_device=self.facts().is_block,
+            identity=self.identities.get(name),
         )
 
     def format_of(self, name: str) -> configuration.VolumeFormat:
@@ -89,6 +94,7 @@ class FakePool:
         """Remove a volume; a missing one is fine."""
         (self.directory / name).unlink(missing_ok=True)
         self.formats.pop(name, None)
+        self.identities.pop(name, None)
 
 
 class FakePools:
@@ -97,6 +103,7 @@ class FakePools:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._pools: dict[str, FakePool] = {}
+        self._stopped: set[str] = set()
 
     def add(self, name: str, *, kind: str, capacity_bytes: int) -> FakePool:
         """Make a pool with a directory of its own."""
@@ -109,15 +116,24 @@ class FakePools:
         """Drop a pool with its volumes."""
         shutil.rmtree(self._pools.pop(name).directory)
 
+    def stop(self, name: str) -> None:
+        """Make a pool inactive."""
+        self._stopped.add(name)
+
+    def is_defined(self, name: str) -> bool:
+        """Whether there is such a pool, active or not."""
+        return name in self._pools
+
     def get(self, name: str) -> FakePool:
-        """Raises: errors.PoolNotFound."""
-        if name not in self._pools:
-            raise errors.PoolNotFound(pool=name, known=", ".join(sorted(self._pools)) or "none")
+        """Raises: errors.PoolNotFound where it is not active."""
+        if name not in self._pools or name in self._stopped:
+            known = ", ".join(pool.name for pool in self.all())
+            raise errors.PoolNotFound(pool=name, known=known or "none")
         return self._pools[name]
 
     def all(self) -> list[FakePool]:
-        """All, by name."""
-        return [self._pools[name] for name in sorted(self._pools)]
+        """All active ones, by name."""
+        return [self._pools[name] for name in sorted(self._pools) if name not in self._stopped]
 
     def locate(self, pool: str, volume: str) -> str:
         """The path of a pool's volume. Raises: errors.PoolNotFound, errors.VolumeGone."""

@@ -7,6 +7,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any, Literal
 
+import libvirt
+
 from estampe import errors
 from estampe.virt import base, firmware_catalogue, libvirt_connection
 
@@ -38,6 +40,7 @@ def _read(connection: Any, kind: Literal["kvm", "qemu"], architecture: str) -> b
     machine = aliases.get("q35") or aliases.get("virt")
     domain = ET.fromstring(connection.getDomainCapabilities(None, architecture, machine, kind, 0))  # noqa: S314 - as above
     _model, memory_kib, cpus, *_rest = connection.getInfo()
+    vendor, features = _cpu(connection, domain, architecture, machine, kind)
     return base.Capabilities(
         architecture=architecture,
         domain_type=kind,
@@ -51,7 +54,27 @@ def _read(connection: Any, kind: Literal["kvm", "qemu"], architecture: str) -> b
         memory_bytes=memory_kib * 1024 * 1024,  # virNodeInfo counts KiB, but the Python binding gives MiB
         video_models=frozenset(_values(domain, "video", "modelType")),
         has_tpm_emulator="emulator" in _values(domain, "tpm", "backendModel"),
+        cpu_vendor=vendor,
+        cpu_features=features,
     )
+
+
+def _cpu(
+    connection: Any, domain: ET.Element, architecture: str, machine: str | None, kind: str
+) -> tuple[str | None, frozenset[str]]:
+    """Vendor and every feature of what libvirt calls host-model: named model and additions, which a baseline of one spells out."""
+    mode = domain.find("cpu/mode[@name='host-model'][@supported='yes']")
+    if mode is None:
+        return None, frozenset()
+    named = ET.Element("cpu")
+    named.extend(mode)
+    text, flags = ET.tostring(named, encoding="unicode"), libvirt.VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES
+    try:
+        whole = connection.baselineHypervisorCPU(None, architecture, machine, kind, [text], flags)
+    except libvirt.libvirtError:  # not on every architecture
+        return mode.findtext("vendor"), frozenset()
+    features = ET.fromstring(whole).iterfind("feature[@policy='require']")  # noqa: S314 - libvirt wrote it
+    return mode.findtext("vendor"), frozenset(each.get("name", "") for each in features)
 
 
 def _aliases(guest: ET.Element) -> dict[str, str]:

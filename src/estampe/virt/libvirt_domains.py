@@ -91,6 +91,13 @@ class Domains:
             locate=self._locate,
         )
 
+    def volume_places(self, uuid: str) -> list[base.VolumePlace]:
+        """See virt.base.Host.volume_places."""
+        xml = self.on(
+            uuid, f"read the definition of {uuid}", lambda domain: str(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+        )
+        return domain_reading.volume_places(domain_xml.parse(xml))
+
     def power_state(self, uuid: str) -> power.PowerState:
         """The domain's power state now."""
         return self.on(uuid, "tell the power state", lambda domain: _POWER_STATES[domain.state()[0]])
@@ -136,12 +143,12 @@ def _by_name(connection: Any, name: str) -> Any:
 
 
 def _by_name_or_uuid(connection: Any, name_or_uuid: str) -> Any:
-    """A name wins over a UUID: somebody who gives a domain a UUID for a name means it."""
-    domain = _by_name(connection, name_or_uuid)
-    if domain is None:
-        with contextlib.suppress(ValueError):
-            domain = _by_uuid(connection, name_or_uuid)
-    return domain
+    """A UUID wins over a name: Estampe addresses domains by UUID, and another's name must not come in between."""
+    with contextlib.suppress(ValueError):
+        domain = _by_uuid(connection, name_or_uuid)
+        if domain is not None:
+            return domain
+    return _by_name(connection, name_or_uuid)
 
 
 def _found(look_up: Callable[[], Any]) -> Any:

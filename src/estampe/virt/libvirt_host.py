@@ -22,6 +22,7 @@ from estampe.virt import (
 
 DEFAULT_URI: Final = "qemu:///system"
 _KVM_ANSWER_PATH: Final = Path("/run/estampe/kvm.json")
+_INTERFACES: Final = Path("/sys/class/net")
 _has_kvm: Final = functools.partial(accel.probe_kvm, answer_path=_KVM_ANSWER_PATH)
 
 
@@ -56,6 +57,9 @@ class LibvirtHost:
 
     def find_domain(self, name_or_uuid: str) -> base.DomainSummary | None:
         return self._domains.find_domain(name_or_uuid)
+
+    def volume_places(self, uuid: str) -> list[base.VolumePlace]:
+        return self._domains.volume_places(uuid)
 
     def power_state(self, uuid: str) -> power.PowerState:
         return self._domains.power_state(uuid)
@@ -104,7 +108,7 @@ class LibvirtHost:
     def find_volume(self, pool: str, name: str) -> base.PoolVolume | None:
         return self._pools.find_volume(pool, name)
 
-    def find_volume_by_path(self, path: str) -> base.PoolVolume | None:
+    def find_volume_by_path(self, path: str) -> base.VolumeName | None:
         return self._pools.find_volume_by_path(path)
 
     def delete_volume(self, pool: str, name: str) -> None:
@@ -112,6 +116,11 @@ class LibvirtHost:
 
     def list_networks(self) -> list[str]:
         return self._pools.list_networks()
+
+    def list_bridges(self) -> list[str]:
+        # libvirt's own list of interfaces needs netcf, which Debian's builds lack; a device of the kind bridge has this directory
+        # (Documentation/ABI/testing/sysfs-class-net).
+        return sorted(path.parent.name for path in _INTERFACES.glob("*/bridge"))
 
     def agent_command(
         self, uuid: str, command: str, arguments: dict[str, Any] | None = None, *, timeout_seconds: int = 5

@@ -77,17 +77,19 @@ class Pools:
 
         return self._on(pool, f"look up the volume {name} in the pool {pool}", find)
 
-    def find_volume_by_path(self, path: str) -> base.PoolVolume | None:
-        """The volume of an active pool that lies at `path`, or None."""
+    def find_volume_by_path(self, path: str) -> base.VolumeName | None:
+        """See virt.base.Host.find_volume_by_path."""
 
-        def find(connection: Any) -> base.PoolVolume | None:
+        def find(connection: Any) -> base.VolumeName | None:
             volume = _look_up(lambda: connection.storageVolLookupByPath(path))
-            return None if volume is None else _volume(volume, _facts(volume.storagePoolLookupByVolume()))
+            if volume is None:
+                return None
+            return base.VolumeName(pool=volume.storagePoolLookupByVolume().name(), name=volume.name())
 
         return self._connection.run(f"look up the volume at {path}", find)
 
     def delete_volume(self, pool: str, name: str) -> None:
-        """Remove it; a missing one (or pool) is fine."""
+        """See virt.base.Host.delete_volume."""
 
         def delete(libvirt_pool: Any) -> None:
             facts = _refreshed(libvirt_pool)
@@ -97,8 +99,11 @@ class Pools:
             elif volume is not None:
                 volume.delete(0)
 
-        with contextlib.suppress(errors.PoolNotFound):
-            self._on(pool, f"delete the volume {name} of the pool {pool}", delete)
+        def delete_if_defined(connection: Any) -> None:
+            if _look_up(lambda: connection.storagePoolLookupByName(pool)) is not None:
+                delete(_active(connection, pool))
+
+        self._connection.run(f"delete the volume {name} of the pool {pool}", delete_if_defined)
 
     def locate(self, pool: str, volume: str) -> str:
         """The path of a pool's volume, as a domain names it. Raises: errors.VolumeGone, errors.PoolNotFound."""
@@ -117,15 +122,19 @@ class Pools:
         return self._connection.run("list the networks", networks)
 
     def _on(self, name: str, action: str, call: Callable[[Any], T], *, is_repeatable: bool = True) -> T:
-        def on_pool(connection: Any) -> T:
-            pool = _look_up(lambda: connection.storagePoolLookupByName(name))
-            if pool is None or not pool.isActive():
-                active = connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
-                known = ", ".join(sorted(each.name() for each in active)) or "none"
-                raise errors.PoolNotFound(pool=name, known=known)
-            return call(pool)
+        return self._connection.run(
+            action, lambda connection: call(_active(connection, name)), is_repeatable=is_repeatable
+        )
 
-        return self._connection.run(action, on_pool, is_repeatable=is_repeatable)
+
+def _active(connection: Any, name: str) -> Any:
+    """Raises: errors.PoolNotFound."""
+    pool = _look_up(lambda: connection.storagePoolLookupByName(name))
+    if pool is None or not pool.isActive():
+        active = connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
+        known = ", ".join(sorted(each.name() for each in active)) or "none"
+        raise errors.PoolNotFound(pool=name, known=known)
+    return pool
 
 
 def _look_up(call: Callable[[], Any]) -> Any:
@@ -173,6 +182,7 @@ def _volume(volume: Any, pool: base.Pool) -> base.PoolVolume:
         format=configuration.VolumeFormat(name),
         size_bytes=int(root.findtext("capacity", "0")),
         is_block_device=root.get("type") == "block",
+        identity=partition_pool.identity(volume) if pool.kind == partition_pool.KIND else None,
     )
 
 

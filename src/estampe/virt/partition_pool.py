@@ -41,6 +41,23 @@ def delete(pool: Any, volume: Any) -> None:
     pool.refresh(0)
 
 
+def identity(volume: Any) -> str | None:
+    """Start, length and UUID of the partition, by the partition table; None where it cannot be read.
+
+    In a GPT the UUID is made anew with each partition, so that one which comes later under the same number, in the same place,
+    differs. An MBR has none: there it is the table's own with the number, and place and length must do.
+    """
+    device = _device(volume.storagePoolLookupByVolume())
+    number = volume.name().removeprefix(_stem(device))
+    partx = process.find_program("partx", package="util-linux")
+    argv = [partx, "--raw", "--noheadings", "--output", "START,SECTORS,UUID", "--nr", number, device]
+    try:
+        told = process.run(argv, deadline_seconds=_PARTED_SECONDS)
+    except (errors.ProcessFailed, errors.DeadlineExceeded):
+        return None
+    return " ".join(told.decode(errors="replace").split()) or None
+
+
 def _device(pool: Any) -> str:
     root = ET.fromstring(pool.XMLDesc(0))  # noqa: S314 - libvirt wrote it
     device = root.find("source/device")

@@ -1,5 +1,6 @@
 """Deploy from request to server on a fake host, cut off at every step, failing and cancelled."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -8,7 +9,9 @@ from site_under_test import CLEAN, OWNER, SIZE
 
 from estampe import errors
 from estampe.deploy import request as requests
-from estampe.model import operation, power
+from estampe.model import guest as guests
+from estampe.model import manifest, operation, power
+from estampe.store import manifests
 
 STEPS = ["resolve", "create volumes", "hydrate vda", "configure", "define", "start", "confirm", "clean up"]
 UNDONE = ["power off", "undefine", "remove configuration", "delete volumes"]
@@ -21,6 +24,19 @@ def stocked(site):
     site.succeed(site.capture())
     site.steps.clear()
     return site
+
+
+def _with_guest(site, **facts):
+    """The template's manifest as if an inspection had found a guest with cloud-init and an agent."""
+    (template_id,) = site.store.list_manifests()
+    found = guests.Guest(**{
+        "kind": "linux", "distribution": "debian", "version": "12.5", "product": "Debian", "hostname": "web",
+        "root_device": "vda1", "file_systems": (), "has_cloud_init": True, "has_guest_agent": True, "can_grow_root": True,
+        "package_count": 1, **facts,
+    })  # fmt: skip
+    changed = dataclasses.replace(manifests.get(site.store, template_id), guest=found)
+    site.store.delete_manifest(template_id)
+    site.store.put_manifest(template_id, manifest.encode(changed))
 
 
 def _new(site, name="new"):
@@ -117,6 +133,116 @@ def test_a_failure_of_the_host_is_undone(stocked, method):
     assert stocked.leftovers() == CLEAN
 
 
+def _not_undone(site, started):
+    ended = site.outcome(started)
+    assert ended.state is operation.State.FAILED
+    return ended.error["facts"]["not_undone"]
+
+
+def _names(site):
+    return [found.name for found in site.host.list_domains()]
+
+
+def test_a_server_that_cannot_be_powered_off_stays_whole_and_the_others_go(stocked):
+    stocked.host.fail_next("power_off", REFUSED)  # of ci-1
+    started = stocked.deploy(name="ci", count=3)
+    stocked.kill_at("confirm", "begin")
+    assert stocked.engine.run_pending() is False
+    stocked.services.operations.cancel(OWNER, str(started.id))
+    stocked.engine = stocked.engine.relaunch()
+    stocked._start_daemon()
+    stocked.run()
+    told = stocked.outcome(started).error["facts"]["not_undone"]
+    assert _names(stocked) == ["ci-1", "web"]
+    assert stocked.host.power_state(stocked.host.find_domain("ci-1").uuid) is power.PowerState.RUNNING
+    assert len(stocked.volumes()) == 2
+    assert len(list((stocked.settings.state_directory / "seeds").iterdir())) == 1
+    assert "ci-1" in told
+    assert "ci-2" not in told
+    stocked.services.servers.delete(OWNER, "ci-1", is_volumes_deleted=True, is_forced=True)
+    assert (_names(stocked), stocked.volumes()) == (["web"], {"web.raw"})
+
+
+def test_a_volume_that_cannot_be_deleted_is_told_and_the_others_go(stocked):
+    stocked.host.fail_next("start", REFUSED)
+    stocked.host.fail_next("delete_volume", REFUSED)
+    started = stocked.deploy(name="ci", count=3)
+    stocked.run()
+    (left,) = stocked.volumes() - {"web.raw"}
+    assert left in _not_undone(stocked, started)
+    assert _names(stocked) == ["web"]
+    (claim,) = (stocked.settings.state_directory / "work" / str(started.id) / "claims").iterdir()
+    assert claim.name == left, "as long as the volume is there, it is known whose it is"
+
+
+def test_an_undo_goes_on_past_the_server_where_it_fails(stocked):
+    stocked.host.fail_next("start", REFUSED)
+    stocked.host.fail_next("undefine", REFUSED)
+    started = stocked.deploy(name="ci", count=3)
+    stocked.run()
+    assert _names(stocked) == ["ci-1", "web"]
+    assert len(stocked.volumes()) == 2, "what is defined keeps its volume"
+    assert "ci-1" in _not_undone(stocked, started)
+
+
+def test_a_pool_that_is_inactive_is_told_and_one_that_is_gone_is_not(stocked):
+    other = stocked.host.add_pool("other")
+    stocked.host.fail_next("start", REFUSED)
+    started = stocked.deploy(pool="other")
+    stocked.kill_at("undo delete volumes", "begin")
+    assert stocked.engine.run_pending() is False
+    stocked.host.stop_pool("other")
+    stocked.engine = stocked.engine.relaunch()
+    stocked._start_daemon()
+    stocked.run()
+    assert "no active storage pool 'other'" in _not_undone(stocked, started)
+    assert len(list(other.directory.iterdir())) == 1
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_another_generation_undoes_a_deploy_unless_it_was_complete(stocked, step):
+    started = stocked.deploy(name="ci", count=2)
+    stocked.kill_at(step, "end")
+    assert stocked.engine.run_pending() is False
+    if step not in {"start", "confirm"}:  # nothing runs yet: the part that fails leaves nothing behind
+        stocked.host.fail_next("power_off", REFUSED)
+    for workflow in stocked.engine.records.values():
+        workflow.generation = 0
+    stocked.engine = stocked.engine.relaunch()
+    stocked._start_daemon()
+    stocked.run()
+    ended = stocked.outcome(started)
+    assert ended.error["code"] == "operation-outdated"
+    if step in {"confirm", "clean up"}:
+        assert _names(stocked) == ["ci-1", "ci-2", "web"]
+        assert "ci-1, ci-2" in ended.error["facts"]["not_undone"]
+    else:
+        assert _nothing_new(stocked), "also past the part that failed"
+    assert stocked.leftovers() == CLEAN
+
+
+@pytest.mark.parametrize("event", ["begin", "end"])
+def test_a_server_that_is_still_being_deployed_is_busy(stocked, event):
+    started = stocked.deploy()
+    stocked.kill_at("start", event)
+    assert stocked.engine.run_pending() is False
+    servers = stocked.services.servers
+    for attempt in (
+        lambda: servers.start(OWNER, "new"),
+        lambda: servers.stop(OWNER, "new", is_forced=True, timeout_seconds=1),
+        lambda: servers.delete(OWNER, "new", is_volumes_deleted=True, is_forced=True),
+        lambda: stocked.capture("new"),
+    ):
+        with pytest.raises(errors.ServerBusy, match=str(started.id)):
+            attempt()
+    assert servers.get(OWNER, "new").summary.busy_operation == started.id
+    assert {each.name: each.busy_operation for each in servers.list(OWNER)} == {"new": started.id, "web": None}
+    stocked.engine = stocked.engine.relaunch()
+    stocked._start_daemon()
+    stocked.succeed(started)
+    assert servers.get(OWNER, "new").summary.busy_operation is None
+
+
 def test_a_missing_chunk_leaves_nothing(stocked):
     victim = next(iter(stocked.store.list_chunks())).chunk_id
     assert stocked.store.delete_chunk_if_older(victim, 1e12)
@@ -124,6 +250,49 @@ def test_a_missing_chunk_leaves_nothing(stocked):
     stocked.run()
     assert stocked.outcome(started).error["code"] == "chunk-missing"
     assert _nothing_new(stocked)
+
+
+def _answers_as(site, name):
+    site.host.guest(site.host.find_domain(name).uuid).answers["guest-get-host-name"] = {"host-name": name}
+
+
+LOST = errors.HypervisorUnavailable(uri="qemu:///system", detail="it is being restarted")
+REFUSED = errors.HypervisorFailed(action="ask the agent", detail="a test")
+
+
+@pytest.mark.parametrize("method", ["agent_command", "interface_addresses"])
+@pytest.mark.parametrize("error", [LOST, REFUSED, errors.FormatUnsupported(volume="vda", format="?")])
+def test_what_cannot_be_told_of_a_running_server_never_removes_it(stocked, method, error):
+    _with_guest(stocked)
+    started = stocked.deploy(name="ci", count=2)
+    stocked.kill_at("confirm", "begin")
+    assert stocked.engine.run_pending() is False
+    for name in ("ci-1", "ci-2"):
+        _answers_as(stocked, name)
+    stocked.host.fail_next(method, error, times=1000)
+    stocked.engine = stocked.engine.relaunch()
+    stocked._start_daemon()
+    told = stocked.succeed(started).result["servers"]
+    assert [each["is_confirmed"] for each in told] == [False, False]
+    assert all(str(error) in each["detail"] for each in told)
+    assert [found.name for found in stocked.host.list_domains()] == ["ci-1", "ci-2", "web"]
+
+
+def test_a_server_that_is_deleted_before_it_is_confirmed_takes_no_other_with_it(stocked):
+    _with_guest(stocked)
+    started = stocked.deploy(name="ci", count=2)
+    stocked.kill_at("confirm", "begin")
+    assert stocked.engine.run_pending() is False
+    gone = stocked.host.find_domain("ci-1").uuid
+    _answers_as(stocked, "ci-2")
+    stocked.host.power_off(gone)
+    stocked.host.undefine(gone)
+    stocked.engine = stocked.engine.relaunch()
+    stocked._start_daemon()
+    told = stocked.succeed(started).result["servers"]
+    assert [each["is_confirmed"] for each in told] == [False, True]
+    assert stocked.now == 0, "nobody waits for what is gone"
+    assert stocked.host.find_domain("ci-2") is not None
 
 
 def test_names_in_use_are_refused(stocked):
@@ -140,6 +309,30 @@ def test_a_missing_pool_or_network_is_told_with_those_there_are(stocked):
         stocked.deploy(pool="nowhere")
     with pytest.raises(errors.NetworkNotFound, match="lan"):
         stocked.deploy(interfaces=(requests.InterfaceRequest(network="nowhere"),))
+
+
+def test_a_bridge_must_be_there(stocked):
+    stocked.host.add_bridge("br0")
+    for name in ("bridge:br9", "bridge:", "bridge:../br0"):
+        with pytest.raises(errors.NetworkNotFound, match="lan, bridge:br0"):
+            stocked.deploy(interfaces=(requests.InterfaceRequest(network=name),))
+    stocked.succeed(stocked.deploy(interfaces=(requests.InterfaceRequest(network="bridge:br0"),), is_started=False))
+    assert [(each.kind, each.source) for each in _new(stocked).configuration.interfaces] == [("bridge", "br0")]
+
+
+@pytest.mark.parametrize(
+    "wish", [{"addresses": ("192.0.2.1/24",)}, {"dns": ("192.0.2.2",)}, {"gateways": ("192.0.2.3",)}]
+)
+def test_a_guest_that_leaves_its_network_alone_is_promised_no_address(stocked, wish):
+    _with_guest(stocked, is_network_left_alone=True)
+    with pytest.raises(errors.GuestLacks, match="leave the network alone"):
+        stocked.deploy(interfaces=(requests.InterfaceRequest(**wish),))
+    plan = stocked.services.deployments.plan(OWNER, requests.DeployRequest(template="web", name="new"))
+    assert any("network stays as it was captured" in warning for warning in plan.warnings)
+    assert not any(line.startswith("interface") for line in plan.final_configuration)
+    _with_guest(stocked)
+    plan = stocked.services.deployments.plan(OWNER, requests.DeployRequest(template="web", name="new"))
+    assert plan.warnings == tuple(line for line in plan.warnings if "network" not in line)
 
 
 def test_too_little_space_is_seen_before_anything_is_made(stocked):

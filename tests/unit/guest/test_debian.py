@@ -236,6 +236,14 @@ def test_a_machine_id_that_is_no_file_ends_the_sealing():
 def test_facts_of_a_cloud_guest():
     found = facts(guest(CLOUD, GROW))
     assert (found.has_cloud_init, found.has_guest_agent, found.can_grow_root) == (True, True, True)
+    assert not found.is_network_left_alone
+
+
+def test_a_cloud_guest_that_is_told_to_leave_its_network_alone():
+    off = {"/etc/cloud/cloud.cfg.d/99-off.cfg": "network: {config: disabled}\n"}
+    found = facts(guest(CLOUD, off))
+    assert (found.has_cloud_init, found.is_network_left_alone) == (True, True)
+    assert not facts(guest(off)).is_network_left_alone  # nothing reads a seed there at all
 
 
 @pytest.mark.parametrize(

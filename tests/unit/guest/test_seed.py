@@ -129,6 +129,8 @@ def test_another_reader_finds_the_label_and_the_names(tmp_path):
         ("user-data", {"user_data": "packages: [nginx]"}),
         ("user-data", {"user_data": "#cloud-config\npackages: [nginx"}),
         ("user-data", {"user_data": "#cloud-config\n- a list"}),
+        ("user-data", {"user_data": "#cloud-config\nwhen: 2024-02-30\n"}),
+        ("user-data", {"user_data": "#cloud-config\na: " + "[" * 3000}),
         ("mac", {"interfaces": (interface(mac="52-54-00-12-34-56"),)}),
         ("mac", {"interfaces": (interface(mac="53:54:00:12:34:56"),)}),
         ("address", {"interfaces": (interface(addresses=("192.0.2.10",)),)}),

@@ -16,12 +16,17 @@ SIZE = 1 << 20
 ID = bytes(range(32))
 
 
-def _made(**changes) -> manifest.Manifest:
+def _made(*, targets=("vda", "vdb", "vdc"), **changes) -> manifest.Manifest:
     recorded = configuration.Configuration(
         name="wéb-01", domain_uuid=str(uuid.UUID(int=2)), architecture="x86_64", machine="pc-q35-7.2", cpus=2,
         memory_bytes=1 << 31, cpu_mode="custom", cpu_model="qemu64", firmware=configuration.Firmware.UEFI,
         has_secure_boot=False, has_agent_channel=True,
-        volumes=(configuration.VolumeConfiguration(target="vda", bus="virtio", size_bytes=10 * SIZE, format=configuration.VolumeFormat.QCOW2),),
+        volumes=tuple(
+            configuration.VolumeConfiguration(
+                target=target, bus="virtio", size_bytes=10 * SIZE, format=configuration.VolumeFormat.QCOW2
+            )
+            for target in targets
+        ),
         interfaces=(configuration.InterfaceConfiguration(mac="52:54:00:00:00:01", kind="network", source="default", model=None),),
         left_out=(configuration.LeftOut(what="CD-ROM sda", why="removable"),), domain_xml="<domain>\n</domain>",
     )  # fmt: skip
@@ -68,6 +73,13 @@ def _with_header(change) -> bytes:
     return body + blake3.blake3(body).digest()
 
 
+def _rename(header, old: str, new: str) -> None:
+    """Call a volume something else wherever it is named."""
+    for volume in (*header["volumes"], *header["configuration"]["volumes"]):
+        if volume["target"] == old:
+            volume["target"] = new
+
+
 def _resealed(body: bytes) -> bytes:
     return body + blake3.blake3(body).digest()
 
@@ -77,8 +89,13 @@ def test_a_manifest_survives_its_bytes():
     assert manifest.decode(manifest.encode(made), template="web@3") == made
 
 
+def test_a_manifest_from_before_a_fact_of_the_guest_was_recorded_is_read():
+    older = _with_header(lambda header: header["guest"].pop("is_network_left_alone"))
+    assert manifest.decode(older, template="web@3") == _made()
+
+
 def test_what_may_be_absent_may_be_absent():
-    made = _made(nvram=None, guest=None, volumes=())
+    made = _made(targets=(), nvram=None, guest=None, volumes=())
     assert manifest.decode(manifest.encode(made), template="web@3") == made
     assert list(made.chunk_ids()) == []
 
@@ -91,7 +108,7 @@ def test_equal_manifests_have_equal_bytes():
 @given(st.dictionaries(st.integers(0, 5000), st.binary(min_size=32, max_size=32), max_size=100), st.text(max_size=50))
 def test_any_table_and_any_name_survive(chunks, name):
     volume = _volume("vda", 5001 * SIZE, dict(sorted(chunks.items())))
-    made = _made(name=name, volumes=(volume,))
+    made = _made(targets=("vda",), name=name, volumes=(volume,))
     assert manifest.decode(manifest.encode(made), template="x") == made
 
 
@@ -148,6 +165,14 @@ def test_version_0_and_a_reserved_field_in_use_are_corrupt():
         lambda h: h["volumes"][0].update(table_bytes=-48),
         lambda h: h["volumes"][0].update(table_bytes=47),
         lambda h: h["volumes"][1].update(target="vda"),
+        lambda h: _rename(h, "vda", "../../etc/cron.d/x"),
+        lambda h: _rename(h, "vda", "vda\n"),
+        lambda h: _rename(h, "vda", ""),
+        lambda h: _rename(h, "vda", "v" * 33),
+        lambda h: h["configuration"].update(volumes=[]),
+        lambda h: h["configuration"]["volumes"].pop(),
+        lambda h: h["configuration"]["volumes"].append(h["configuration"]["volumes"][0]),
+        lambda h: h["configuration"]["volumes"][0].update(target="vdx"),
         lambda h: h["volumes"].reverse(),  # the tables are in the other order
         lambda h: h.update(chunk_size_bytes=0),
         lambda h: h.update(chunk_size_bytes=-1),

@@ -49,7 +49,9 @@ def recorded() -> configuration.Configuration:
     return configuration.Configuration(
         name="web-01", domain_uuid=str(uuid.UUID(int=2)), architecture="x86_64", machine="pc-q35-7.2", cpus=2,
         memory_bytes=1 << 30, cpu_mode=None, cpu_model=None, firmware=configuration.Firmware.UEFI, has_secure_boot=False,
-        has_agent_channel=True, volumes=(), interfaces=(), left_out=(), domain_xml="<domain/>",
+        has_agent_channel=True, volumes=(
+            configuration.VolumeConfiguration(target="vda", bus="virtio", size_bytes=0, format=configuration.VolumeFormat.RAW),
+        ), interfaces=(), left_out=(), domain_xml="<domain/>",
     )  # fmt: skip
 
 

@@ -1,10 +1,13 @@
+import dataclasses
 import random
 import uuid
 
 import pytest
 
 from estampe import errors
-from estampe.store import check, codec
+from estampe.store import check, codec, manifests
+
+CHUNK_SIZE = 4096
 
 
 def _check(templates, **options):
@@ -86,3 +89,49 @@ def test_it_stops_when_it_is_cancelled(templates, plain):
 
 def test_an_empty_store_is_sound(templates):
     assert _check(templates).is_sound
+
+
+def _with_length(templates, made, size_bytes):
+    """The same chunks named by a template of another size: whole by their ids, and not what that template needs."""
+    (volume,) = made.volumes
+    other = dataclasses.replace(
+        made, template_id=uuid.uuid4(), volumes=(dataclasses.replace(volume, size_bytes=size_bytes),)
+    )
+    manifests.put(templates.store, other)
+    return other
+
+
+@pytest.mark.parametrize(
+    ("last", "size_bytes", "sample"),
+    [
+        (100, 3 * CHUNK_SIZE, None),
+        (100, 2 * CHUNK_SIZE + 512, None),
+        (100, 2 * CHUNK_SIZE + 512, 0.000001),
+        (None, 2 * CHUNK_SIZE + 512, None),
+        (None, 2 * CHUNK_SIZE + 512, 0.000001),
+    ],
+)
+def test_a_chunk_of_another_length_than_a_template_needs_is_that_templates_damage(
+    templates, plain, last, size_bytes, sample
+):
+    sound = templates.add([plain(1), plain(2), plain(3)[:last]])
+    hurt = _with_length(templates, sound, size_bytes)
+    report = _check(templates, sample=sample)
+    (found,) = report.damaged
+    assert (found.chunk_id, found.templates) == (sound.volumes[0].table.find(2), (hurt.template_id,))
+    assert (found.kind, str(size_bytes - 2 * CHUNK_SIZE) in found.detail) == (codec.Damage.MISFIT, True)
+    assert check.set_aside(templates.store, report) == 0
+    assert not check.check(templates.store, rng=random.Random(1)).is_sound
+
+
+def test_a_chunk_of_a_newer_version_is_told_and_stays_in_its_place(templates, plain):
+    made = templates.add([plain(1), plain(2)])
+    newer = codec.identify(plain(1))
+    body = templates.store.get_chunk(newer)
+    templates.store.damage(newer, body[:1] + bytes([codec.VERSION + 1]) + body[2:])
+    report = _check(templates)
+    (found,) = report.damaged
+    assert (found.chunk_id, found.kind, found.templates) == (newer, codec.Damage.NEWER, (made.template_id,))
+    assert "upgrade" in found.detail
+    assert check.set_aside(templates.store, report) == 0
+    assert templates.store.get_chunk(newer)[1] == codec.VERSION + 1

@@ -65,7 +65,7 @@ def test_bytes_after_the_end_are_damage(plain):
     "header",
     [
         _header(magic=0),
-        _header(version=2),
+        _header(version=0),
         _header(kind=9),
         _header(reserved=1),
         _header(length=0),
@@ -74,6 +74,11 @@ def test_bytes_after_the_end_are_damage(plain):
 )
 def test_a_header_that_cannot_be_is_damage(header):
     assert _damage(header + zstd.compress(TEXT)) == "flipped"
+
+
+def test_a_newer_version_asks_for_an_upgrade():
+    with pytest.raises(errors.ChunkVersionUnsupported, match=r"version 2.*upgrade"):
+        _decode(_header(version=2) + zstd.compress(TEXT))
 
 
 def test_a_frame_of_another_length_than_the_header_says_is_damage():

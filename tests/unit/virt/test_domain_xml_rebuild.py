@@ -426,3 +426,76 @@ def test_controllers_stay_as_they_were():
     assert scsi.get("model") == "virtio-scsi"
     assert scsi.find("driver").attrib == {"queues": "4", "iothread": "2"}
     assert len(root.findall("devices/controller[@type='pci']")) == 7
+
+
+def rebuild_with(parts: str, devices: str = "", **capabilities) -> tuple[ET.Element, dict[str, base.Change]]:
+    """A plain server whose record has `parts` before its devices, and `devices` among them."""
+    text = domain_xml.plain("old", "99999999-2222-4333-8444-555555555555")
+    text = text.replace("<devices>", f"{parts}<devices>{devices}")
+    new = records.new_domain(domain_xml.parse(text))
+    xml, changes = domain_xml.rebuild(text, new, dataclasses.replace(records.CAPABILITIES, **capabilities))
+    return tree(xml), {change.what: change for change in changes}
+
+
+CONTROLLER = "<controller type='scsi' index='1' model='virtio-scsi'><driver queues='2' iothread='{}'/></controller>"
+
+
+@pytest.mark.parametrize(("thread", "is_kept"), [("1", True), ("2", True), ("3", False), ("5", False), ("0", False)])
+def test_a_controller_keeps_its_io_thread_where_the_new_server_has_it(thread, is_kept):
+    threads = "<iothreads>2</iothreads><iothreadids><iothread id='5'/><iothread id='1'/></iothreadids>"
+    root, changes = rebuild_with(threads, CONTROLLER.format(thread))
+    driver = root.find("devices/controller[@type='scsi']/driver")
+    assert driver.attrib == {"queues": "2"} | ({"iothread": thread} if is_kept else {})
+    assert ("I/O thread of controller scsi 1" in changes) is not is_kept
+    assert root.findtext("iothreads") == "2"
+
+
+NEHALEM = {"cpu_models": frozenset({"Nehalem"}), "cpu_vendor": "Intel", "cpu_features": frozenset({"sse4.2", "vmx"})}
+
+
+@pytest.mark.parametrize(
+    ("mode", "inside", "why"),
+    [
+        ("custom", "<feature policy='require' name='avx512f'/>", "lacks avx512f"),
+        ("custom", "<feature name='avx512f'/>", "lacks avx512f"),
+        ("custom", "<vendor>AMD</vendor>", "from Intel, not from AMD"),
+        ("custom", "<feature policy='forbid' name='vmx'/>", "has vmx"),
+        ("host-model", "<feature policy='require' name='avx512f'/>", "lacks avx512f"),
+    ],
+)
+def test_a_cpu_that_this_host_cannot_give_in_full_becomes_the_hosts_model(mode, inside, why):
+    name = "<model fallback='forbid'>Nehalem</model>" if mode == "custom" else ""
+    root, changes = rebuild_with(f"<cpu mode='{mode}'>{name}{inside}</cpu>", **NEHALEM)
+    assert root.find("cpu").attrib == {"mode": "host-model"}
+    assert root.findall("cpu/*") == []
+    assert changes["CPU"].now == "host-model"
+    assert why in changes["CPU"].why
+
+
+def test_a_cpu_that_was_to_be_exactly_another_hosts_becomes_this_hosts_model():
+    root, changes = rebuild_with("<cpu mode='custom' match='strict'><model>Nehalem</model></cpu>", **NEHALEM)
+    assert (root.find("cpu").attrib, changes["CPU"].now) == ({"mode": "host-model"}, "host-model")
+
+
+@pytest.mark.parametrize(
+    ("mode", "inside"),
+    [
+        ("custom", "<vendor>Intel</vendor><feature policy='require' name='vmx'/>"),
+        ("custom", "<feature policy='disable' name='avx512f'/><feature policy='optional' name='avx512f'/>"),
+        ("custom", "<feature policy='force' name='avx512f'/>"),
+        ("host-model", "<feature policy='require' name='vmx'/>"),
+        ("host-passthrough", "<feature policy='require' name='avx512f'/>"),
+    ],
+)
+def test_a_cpu_that_this_host_can_give_stays(mode, inside):
+    name = "<model fallback='forbid'>Nehalem</model>" if mode == "custom" else ""
+    root, changes = rebuild_with(f"<cpu mode='{mode}'>{name}{inside}</cpu>", **NEHALEM)
+    assert root.find("cpu").get("mode") == mode
+    assert root.find("cpu/feature") is not None
+    assert "CPU" not in changes
+
+
+def test_features_that_are_not_known_are_not_asked_for():
+    unknown = NEHALEM | {"cpu_vendor": None, "cpu_features": frozenset()}
+    record = "<cpu mode='custom'><model>Nehalem</model><vendor>AMD</vendor><feature name='avx512f'/></cpu>"
+    assert "CPU" not in rebuild_with(record, **unknown)[1]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from estampe.virt import base
-from estampe.virt.domain_xml import changes, character, shape
+from estampe.virt.domain_xml import changes, character, processor, shape
 
 _ELSEWHERE: Final = frozenset({"disk", "interface", "serial", "parallel", "console", "channel"})
 _DEFAULT_EMULATORS: Final = ("/usr/bin/qemu-", "/usr/libexec/qemu-", "/usr/bin/kvm")
@@ -23,9 +23,21 @@ def build(recorded: ET.Element, capabilities: base.Capabilities, noted: changes.
     for element in recorded.iterfind("devices/*"):
         if element.tag not in _ELSEWHERE:
             made.extend(_device(element, capabilities, noted))
+    _fit_threads(made, recorded, noted)
     made.extend(_graphics(recorded, noted))
     made.extend(character.build(recorded, noted))
     return made
+
+
+def _fit_threads(made: list[ET.Element], recorded: ET.Element, noted: changes.Changes) -> None:
+    for controller in made:
+        driver = controller.find("driver")
+        thread = None if driver is None else driver.get("iothread")
+        why = None if thread is None else processor.iothread_problem(recorded, thread)
+        if driver is not None and thread is not None and why is not None:
+            del driver.attrib["iothread"]
+            what = f"I/O thread of {_name(controller)} {controller.get('index', '0')}"
+            noted.leave_out(what, was=thread, why=why)
 
 
 def _device(element: ET.Element, capabilities: base.Capabilities, noted: changes.Changes) -> Iterator[ET.Element]:

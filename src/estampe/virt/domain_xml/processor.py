@@ -55,6 +55,12 @@ def iothreads(recorded: ET.Element) -> int:
     return min(int(text), _MOST_IOTHREADS) if text.isdecimal() else 0
 
 
+def iothread_problem(recorded: ET.Element, thread: str) -> str | None:
+    """Why a device cannot keep its I/O thread, or None. A new server's threads are numbered from 1 (`iothreadids` is the host's)."""
+    is_there = thread.isdecimal() and 0 < int(thread) <= iothreads(recorded)
+    return None if is_there else "the record names no such thread"
+
+
 def model(
     recorded: ET.Element, new: base.NewDomain, capabilities: base.Capabilities, noted: changes.Changes
 ) -> list[ET.Element]:
@@ -77,10 +83,8 @@ def _replacement(cpu: ET.Element, capabilities: base.Capabilities) -> tuple[str,
     """(mode to use, why), or None where the recorded CPU can be given."""
     mode = cpu.get("mode") or ("custom" if cpu.find("model") is not None else "")
     if capabilities.domain_type == "kvm":
-        name = (cpu.findtext("model") or "").strip()
-        if mode == "custom" and name not in capabilities.cpu_models:
-            return "host-model", f"this host cannot give its CPU model {name}"
-        return None
+        why = _why_not_given(cpu, mode, capabilities)
+        return None if why is None else ("host-model", why)
     if mode in {"host-passthrough", "host-model"}:
         return "maximum", _EMULATED_WHY
     if mode == "custom":
@@ -89,6 +93,27 @@ def _replacement(cpu: ET.Element, capabilities: base.Capabilities) -> tuple[str,
         if name not in capabilities.cpu_models or requires:
             return "maximum", "this host emulates CPUs, and not every feature of this one"
     return None
+
+
+def _why_not_given(cpu: ET.Element, mode: str, capabilities: base.Capabilities) -> str | None:
+    """Why libvirt would refuse to start a server with this CPU under KVM. Passed through, a feature that is lacking is only warned of."""
+    name = (cpu.findtext("model") or "").strip()
+    if mode == "custom" and name not in capabilities.cpu_models:
+        return f"this host cannot give its CPU model {name}"
+    if mode == "custom" and cpu.get("match") == "strict":
+        return "it was to be exactly the recorded host's"
+    vendor = (cpu.findtext("vendor") or "").strip()
+    if mode == "custom" and vendor and capabilities.cpu_vendor not in {None, vendor}:
+        return f"this host's CPU is from {capabilities.cpu_vendor}, not from {vendor}"
+    if mode not in {"custom", "host-model"} or not capabilities.cpu_features:
+        return None
+    given = capabilities.cpu_features
+    features = [(each.get("policy", "require"), each.get("name", "")) for each in cpu.iterfind("feature")]
+    lacking = [feature for policy, feature in features if policy == "require" and feature not in given]
+    forbidden = [feature for policy, feature in features if policy == "forbid" and feature in given]
+    if lacking:
+        return f"this host's CPU lacks {', '.join(lacking)}"
+    return f"this host's CPU has {', '.join(forbidden)}, which it forbids" if forbidden else None
 
 
 def _name(cpu: ET.Element) -> str:

@@ -23,8 +23,7 @@ _REPLACED: Final = frozenset(
 def build(recorded: ET.Element, new: base.NewDomain, noted: changes.Changes) -> list[ET.Element]:
     """All `<disk>` elements: the new volumes with the traits that the guest saw, then the seed."""
     before = {_target(element): element for element in recorded.iterfind("devices/disk")}
-    threads = processor.iothreads(recorded)
-    made = [_disk(volume, before.get(volume.target), threads, noted) for volume in new.volumes]
+    made = [_disk(volume, before.get(volume.target), recorded, noted) for volume in new.volumes]
     if new.seed_path is not None:
         made.append(_seed(new.seed_path, {volume.target for volume in new.volumes}))
     _note_missing(before, new, noted)
@@ -36,7 +35,9 @@ def _target(element: ET.Element) -> str:
     return "" if target is None else target.get("dev", "")
 
 
-def _disk(volume: base.NewVolume, before: ET.Element | None, threads: int, noted: changes.Changes) -> ET.Element:
+def _disk(
+    volume: base.NewVolume, before: ET.Element | None, recorded: ET.Element, noted: changes.Changes
+) -> ET.Element:
     made = plain_server.disk(volume)
     if before is None:
         return made
@@ -45,7 +46,7 @@ def _disk(volume: base.NewVolume, before: ET.Element | None, threads: int, noted
     recorded_bus = _bus(before)
     for trait in traits:
         if trait.tag == "driver":
-            made.find("driver").attrib.update(_driver(trait, volume, threads, noted))  # type: ignore[union-attr]
+            made.find("driver").attrib.update(_driver(trait, volume, recorded, noted))  # type: ignore[union-attr]
         elif trait.tag == "target":
             made.find("target").attrib.update(trait.attrib)  # type: ignore[union-attr]
         elif trait.tag != "address" or recorded_bus == volume.bus:
@@ -60,12 +61,13 @@ def _bus(element: ET.Element) -> str:
     return "" if target is None else target.get("bus", "")
 
 
-def _driver(trait: ET.Element, volume: base.NewVolume, threads: int, noted: changes.Changes) -> dict[str, str]:
+def _driver(trait: ET.Element, volume: base.NewVolume, recorded: ET.Element, noted: changes.Changes) -> dict[str, str]:
     kept = dict(trait.attrib)
     thread = kept.get("iothread")
-    if thread is not None and not (thread.isdecimal() and 0 < int(thread) <= threads):
+    why = None if thread is None else processor.iothread_problem(recorded, thread)
+    if thread is not None and why is not None:
         del kept["iothread"]
-        noted.leave_out(f"I/O thread of volume {volume.target}", was=thread, why="the record names no such thread")
+        noted.leave_out(f"I/O thread of volume {volume.target}", was=thread, why=why)
     return kept
 
 
