@@ -22,6 +22,12 @@ def template(template_id: uuid.UUID) -> str:
     return f"template/{template_id}"
 
 
+def templates_in_use(rows: operation_rows.Operations) -> dict[uuid.UUID, uuid.UUID]:
+    """The templates that unfinished operations read, with one of those each."""
+    prefix = "template/"
+    return {uuid.UUID(held.key.removeprefix(prefix)): held.operation_id for held in rows.locks_held(prefix)}
+
+
 STORE = "store"  # a sweep
 
 
