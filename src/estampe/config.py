@@ -67,6 +67,9 @@ class Settings(pydantic_settings.BaseSettings):
     operation_days: Annotated[int, pydantic.Field(ge=1, le=3650)] = pydantic.Field(
         90, description="Ended operations are forgotten after this many days."
     )
+    trash_days: Annotated[int, pydantic.Field(ge=0, le=3650)] = pydantic.Field(
+        7, description="Deleted templates stay in the trash for this many days; 0: they are purged at once."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = pydantic.Field("info", description="Least level logged.")
 
     @property

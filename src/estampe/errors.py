@@ -141,6 +141,18 @@ class TemplateNotFound(NotFound):
     message = "there is no template {template!r}; `estampe template list` names those there are"
 
 
+class NoDeployableVersion(TemplateNotFound):
+    code = "no-deployable-version"
+    message = (
+        "no version of template {template!r} can be deployed ({versions}); name one with its version, as {example}"
+    )
+
+
+class RetentionRuleNotFound(NotFound):
+    code = "retention-rule-not-found"
+    message = "there is no retention rule for {pattern!r}; `estampe retention list` names those there are"
+
+
 class OperationNotFound(NotFound):
     code = "operation-not-found"
     message = "there is no operation {operation!r}; `estampe operation list` names those there are"
@@ -212,6 +224,11 @@ class TemplateInUse(Conflict):
 class TemplateStateForbids(Conflict):
     code = "template-state"
     message = "template {template!r} is {state}: {advice}"
+
+
+class TemplateProtected(Conflict):
+    code = "template-protected"
+    message = "template {template!r} is protected: `estampe template unprotect {template}` first if you mean it"
 
 
 class AlreadyServing(Conflict):

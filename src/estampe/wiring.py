@@ -26,14 +26,15 @@ from estampe.api import services as api_services
 from estampe.capture import copying, estimate, finish, offline
 from estampe.capture import service as capture_service
 from estampe.capture import workflow as capture_workflow
+from estampe.catalogue import housekeeping, life, lineage, storage
+from estampe.catalogue import retention as catalogue_retention
 from estampe.catalogue import service as catalogue_service
-from estampe.catalogue import storage
-from estampe.db import database, operations, servers, templates
+from estampe.db import database, operations, retention, servers, templates
 from estampe.deploy import confirm, resolve, seed
 from estampe.deploy import service as deploy_service
 from estampe.deploy import workflow as deploy_workflow
 from estampe.jobs import base as jobs
-from estampe.jobs import dbos_engine, dispatch, runner
+from estampe.jobs import dbos_engine, dispatch, periodic, runner
 from estampe.model import operation, template
 from estampe.servers import service as server_service
 from estampe.store import allocator, local
@@ -86,15 +87,16 @@ class Installation:
     services: api_services.Services
     engine: jobs.Engine
     rows: operations.Operations
-    catalogue: catalogue_service.TemplateService
+    housekeeping: housekeeping.Housekeeping
     _closing: contextlib.ExitStack = field(repr=False)
 
     def launch(self) -> None:
         """Begin to work: finish what was cut off, then take what is queued."""
-        self.catalogue.finish_deletes()
+        self.housekeeping.life.finish_purges()
         self.engine.launch()
         runner.resume(self.engine, self.rows, clock=dispatch.utc_now)
         self._prune()
+        self.housekeeping.tend()
 
     def _prune(self) -> None:
         limit = dispatch.utc_now() - datetime.timedelta(days=self.settings.operation_days)
@@ -141,7 +143,7 @@ def install(settings: config.Settings, *, observer: jobs.StepObserver | None = N
 
 def _store(settings: config.Settings, catalogue: templates.Templates) -> local.LocalStore:
     """The store; a new one only where no template needs an old one (which may lie on a disk that is not mounted)."""
-    if catalogue.list_in_state(template.State.ACTIVE):
+    if catalogue.is_any(template.COMPLETE):
         return local.LocalStore.open(settings.store)
     return local.LocalStore.ensure(settings.store)
 
@@ -168,6 +170,7 @@ class _Ground:
     adapters: Adapters
     clock: Callable[[], float]  # seconds; with `wait`, what servers are waited for with
     wait: Callable[[float], None]
+    now: Callable[[], datetime.datetime]  # what the life of templates is counted with
     chunks: store_chunks.Chunks
     operations: operations.Operations
     templates: templates.Templates
@@ -213,9 +216,21 @@ class _Ground:
             ),
         )
 
-    def services(
-        self, catalogue: catalogue_service.TemplateService, store: storage.StorageService
-    ) -> api_services.Services:
+    def keeper(self) -> housekeeping.Housekeeping:
+        """The life of templates."""
+        lives = life.LifeService(
+            store=self.adapters.store, rows=self.templates, trash_days=self.settings.trash_days, now=self.now
+        )
+        rules = catalogue_retention.RetentionService(
+            rules=retention.Rules(self.adapters.db),
+            rows=self.templates,
+            operations=self.operations,
+            life=lives,
+            now=self.now,
+        )
+        return housekeeping.Housekeeping(life=lives, retention=rules)
+
+    def services(self, keeper: housekeeping.Housekeeping, store: storage.StorageService) -> api_services.Services:
         """What the API is a face of."""
         host, dispatcher = self.adapters.host, store.dispatcher
         all_servers = server_service.ServerService(
@@ -246,9 +261,12 @@ class _Ground:
                 dispatcher=dispatcher,
                 resolver=self.resolver,
             ),
-            templates=catalogue,
+            templates=catalogue_service.TemplateService(store=self.adapters.store, rows=self.templates),
             operations=dispatcher,
             storage=store,
+            life=keeper.life,
+            lineage=lineage.LineageService(rows=self.templates, servers=all_servers),
+            retention=keeper.retention,
         )
 
 
@@ -260,15 +278,14 @@ def wire(
     closing: contextlib.ExitStack,
     clock: Callable[[], float] = time.monotonic,
     wait: Callable[[float], None] = time.sleep,
+    now: Callable[[], datetime.datetime] = dispatch.utc_now,
 ) -> Installation:
     """Services and workflow bodies over the adapters; `closing` gives the adapters back at the installation's close.
 
-    `clock` (seconds) and `wait` are what servers are waited for with.
+    `clock` (seconds) and `wait` are what servers are waited for with, `now` is what the life of templates is counted with.
     """
-    ground = _ground(settings, places, adapters, clock=clock, wait=wait)
-    catalogue = catalogue_service.TemplateService(
-        store=adapters.store, rows=ground.templates, operations=ground.operations
-    )
+    ground = _ground(settings, places, adapters, clock=clock, wait=wait, now=now)
+    keeper = ground.keeper()
     store = storage.StorageService(
         store=adapters.store,
         operations=ground.operations,
@@ -278,10 +295,10 @@ def wire(
     _register(ground, store)
     return Installation(
         settings=settings,
-        services=ground.services(catalogue, store),
+        services=ground.services(keeper, store),
         engine=adapters.engine,
         rows=ground.operations,
-        catalogue=catalogue,
+        housekeeping=keeper,
         _closing=closing,
     )
 
@@ -293,6 +310,7 @@ def _ground(
     *,
     clock: Callable[[], float],
     wait: Callable[[float], None],
+    now: Callable[[], datetime.datetime],
 ) -> _Ground:
     defaults = resolve.Defaults(pool=settings.default_pool, network=settings.default_network)
     return _Ground(
@@ -301,6 +319,7 @@ def _ground(
         adapters=adapters,
         clock=clock,
         wait=wait,
+        now=now,
         chunks=store_chunks.Chunks(adapters.store, level=settings.compression_level),
         operations=operations.Operations(adapters.db),
         templates=templates.Templates(adapters.db),
@@ -332,11 +351,18 @@ def serve(settings: config.Settings) -> None:
             installation.launch()
             app = api_app.create(installation.services)
             _log.info("serving", socket=str(settings.socket))
-            api_server.serve(app, socket_path=settings.socket, group=settings.group)
+            with _housekeeping(installation).running():
+                api_server.serve(app, socket_path=settings.socket, group=settings.group)
         finally:
             _log.info("stopping")
             installation.close()
     _leave()
+
+
+def _housekeeping(installation: Installation) -> periodic.Periodic:
+    return periodic.Periodic(
+        installation.housekeeping.tend, name="housekeeping", interval_seconds=housekeeping.INTERVAL_SECONDS
+    )
 
 
 def _leave() -> None:

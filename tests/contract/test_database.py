@@ -1,6 +1,7 @@
 """The contract of the database's repositories. PostgreSQL will be one more parameter of the fixture `db`."""
 
 import concurrent.futures
+import dataclasses
 import datetime
 import threading
 import uuid
@@ -9,8 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import accounts, database, operations, servers, templates
+from estampe.db import accounts, database, operations, retention, servers, templates
 from estampe.model import account, operation, server, template
+from estampe.model import retention as retention_model
 
 OWNER = account.DEFAULT_ACCOUNT_ID
 NOON = datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.UTC)
@@ -337,14 +339,305 @@ def test_deletion_hides_first_and_removes_last(template_rows):
     assert template_rows.list(OWNER, tag="blue") == []
 
 
-def test_a_deletion_can_be_abandoned_but_does_not_complete_a_capture(template_rows):
-    complete, partial = publish(template_rows, reserve(template_rows).id), reserve(template_rows)
-    for made in (complete, partial):
-        template_rows.begin_delete(made.id)
-    assert template_rows.abandon_delete(complete.id) == complete
-    assert template_rows.abandon_delete(complete.id) == complete
-    with pytest.raises(errors.TemplateStateForbids):
-        template_rows.abandon_delete(partial.id)
+# --- the life of templates --------------------------------------------------------------------------------------------
+
+
+FREE = "template/free"  # a lock that nobody holds
+MINUTE_LATER = later(60)
+
+
+def active(rows, name="web", **wishes):
+    return publish(rows, reserve(rows, name, **wishes).id)
+
+
+def trash(rows, found, *, until=MINUTE_LATER, lock=FREE):
+    return rows.trash(found.id, by="ada", at=NOON, until=until, unless_locked=lock)
+
+
+def purge(rows, found, *, due_at=None, states=frozenset({template.State.TRASHED}), lock=FREE):
+    return rows.begin_purge(found.id, templates.Purge(states=states, due_at=due_at), unless_locked=lock)
+
+
+def test_a_template_is_deprecated_disabled_and_active_again(template_rows):
+    old, new = active(template_rows), active(template_rows)
+    deprecated = template_rows.deprecate(old.id, successor_id=new.id)
+    assert (deprecated.state, deprecated.successor_id) == (template.State.DEPRECATED, new.id)
+    assert template_rows.successors(OWNER) == {new.id: "web@1"}
+    disabled = template_rows.disable(old.id)
+    assert (disabled.state, disabled.successor_id) == (template.State.DISABLED, new.id)
+    assert template_rows.get(old.id) == disabled
+    enabled = template_rows.enable(old.id)
+    assert enabled == old == template_rows.get(old.id)
+    assert template_rows.successors(OWNER) == {}
+
+
+def test_a_deprecated_template_may_be_given_another_successor_or_none(template_rows):
+    old, new, newer = (active(template_rows) for _ in range(3))
+    template_rows.deprecate(old.id, successor_id=new.id)
+    assert template_rows.deprecate(old.id, successor_id=newer.id).successor_id == newer.id
+    assert template_rows.deprecate(old.id, successor_id=None).successor_id is None
+    assert template_rows.get(old.id).successor_id is None
+
+
+def test_a_successor_is_another_template_and_active(template_rows):
+    old, new = active(template_rows), active(template_rows)
+    with pytest.raises(errors.InvalidRequest, match="its own successor"):
+        template_rows.deprecate(old.id, successor_id=old.id)
+    template_rows.deprecate(new.id, successor_id=old.id)
+    with pytest.raises(errors.TemplateStateForbids, match="a successor must be active"):
+        template_rows.deprecate(old.id, successor_id=new.id)
+    with pytest.raises(errors.TemplateNotFound):
+        template_rows.deprecate(old.id, successor_id=uuid.uuid4())
+    assert template_rows.get(old.id) == old
+
+
+def test_only_a_complete_template_has_a_life(template_rows):
+    capturing = reserve(template_rows)
+    for move in (
+        lambda: template_rows.deprecate(capturing.id, successor_id=None),
+        lambda: template_rows.disable(capturing.id),
+        lambda: template_rows.enable(capturing.id),
+        lambda: template_rows.protect(capturing.id, is_protected=True),
+        lambda: trash(template_rows, capturing),
+        lambda: purge(template_rows, capturing),
+    ):
+        with pytest.raises(errors.TemplateStateForbids, match="being captured"):
+            move()
+    with pytest.raises(errors.TemplateStateForbids, match="not in the trash"):
+        template_rows.restore(capturing.id)
+    assert template_rows.get(capturing.id) == capturing
+
+
+def test_a_name_means_its_newest_version_that_can_be_deployed(template_rows):
+    first, second, third, fourth = (active(template_rows) for _ in range(4))
+    reserve(template_rows)
+    trash(template_rows, fourth)
+    template_rows.disable(third.id)
+    template_rows.deprecate(second.id, successor_id=first.id)
+    for reference in ("web", "web@latest"):
+        assert template_rows.resolve(OWNER, reference).id == second.id
+    template_rows.disable(second.id)
+    assert template_rows.resolve(OWNER, "web").id == first.id
+    for version, found in ((1, first), (2, second), (3, third), (4, fourth)):
+        assert template_rows.resolve(OWNER, f"web@{version}").id == found.id
+    template_rows.disable(first.id)
+    with pytest.raises(
+        errors.NoDeployableVersion, match=r"web@4 is trashed, web@3 is disabled, web@2 is disabled\).*as web@4$"
+    ):
+        template_rows.resolve(OWNER, "web")
+
+
+def test_the_trash_keeps_who_when_until_and_the_state_before(template_rows):
+    found = template_rows.disable(active(template_rows, tags=["blue"]).id)
+    trashed = trash(template_rows, found)
+    assert trashed.trash == template.Trash(at=NOON, by="ada", until=later(60), state_before=template.State.DISABLED)
+    assert template_rows.get(found.id) == trashed
+    assert template_rows.list(OWNER) == []
+    assert template_rows.list(OWNER, is_trashed=True) == [trashed]
+    with pytest.raises(errors.TemplateStateForbids, match="it is in the trash"):
+        trash(template_rows, found)
+    with pytest.raises(errors.TemplateStateForbids, match="it is in the trash"):
+        template_rows.enable(found.id)
+    assert template_rows.restore(found.id) == found == template_rows.get(found.id)
+    assert template_rows.list(OWNER) == [found]
+
+
+def test_a_version_is_free_again_only_when_it_was_purged(template_rows):
+    found = active(template_rows)
+    trash(template_rows, found)
+    assert template_rows.next_version(OWNER, "web") == 2
+    purge(template_rows, found)
+    assert template_rows.get(found.id).trash is None
+    template_rows.remove(found.id)
+    assert template_rows.next_version(OWNER, "web") == 1
+
+
+def test_what_is_due_is_what_has_been_in_the_trash_long_enough(template_rows):
+    early, late, guarded = (active(template_rows) for _ in range(3))
+    template_rows.protect(trash(template_rows, guarded, until=later(1)).id, is_protected=True)
+    late, early = trash(template_rows, late, until=later(9)), trash(template_rows, early, until=later(5))
+    assert template_rows.list_due(later(4)) == []
+    assert template_rows.list_due(later(5)) == [early]
+    assert template_rows.list_due(later(10)) == [early, late]
+    with pytest.raises(errors.TemplateStateForbids, match="is not over"):
+        purge(template_rows, late, due_at=later(8))
+    assert purge(template_rows, late, due_at=later(9)).state is template.State.DELETING
+
+
+def test_a_purge_has_no_way_back(template_rows):
+    found = active(template_rows)
+    with pytest.raises(errors.TemplateStateForbids, match="delete it first"):
+        purge(template_rows, found)
+    purge(template_rows, found, states=template.KEPT)
+    for move in (
+        lambda: template_rows.restore(found.id),
+        lambda: template_rows.enable(found.id),
+        lambda: trash(template_rows, found),
+        lambda: publish(template_rows, found.id),
+    ):
+        with pytest.raises(errors.TemplateStateForbids):
+            move()
+
+
+def test_a_protected_template_is_neither_trashed_nor_purged(template_rows):
+    found = template_rows.protect(active(template_rows).id, is_protected=True)
+    assert template_rows.get(found.id).is_protected
+    with pytest.raises(errors.TemplateProtected, match="unprotect web@1"):
+        trash(template_rows, found)
+    template_rows.protect(found.id, is_protected=False)
+    trash(template_rows, found)
+    template_rows.protect(found.id, is_protected=True)
+    with pytest.raises(errors.TemplateProtected):
+        purge(template_rows, found)
+
+
+def test_a_template_that_an_operation_holds_is_neither_trashed_nor_purged(template_rows, operation_rows):
+    found = active(template_rows)
+    key = f"template/{found.id}"
+    holder = add(operation_rows, locks=[shared(key)])
+    with pytest.raises(operations.LockHeld) as refused:
+        trash(template_rows, found, lock=key)
+    assert refused.value.operation_id == holder.id
+    with pytest.raises(operations.LockHeld):
+        purge(template_rows, found, states=template.KEPT, lock=key)
+    assert template_rows.get(found.id) == found
+    succeed(operation_rows, holder.id)
+    trash(template_rows, found, lock=key)
+
+
+def test_of_moves_into_the_trash_at_once_one_counts(template_rows):
+    found = active(template_rows)
+    outcomes = together(lambda index: template_rows.trash(
+        found.id, by=str(index), at=NOON, until=later(index), unless_locked=FREE
+    ))  # fmt: skip
+    (winner,) = [each for each in outcomes if isinstance(each, template.Template)]
+    assert {type(each) for each in outcomes if each is not winner} == {errors.TemplateStateForbids}
+    assert template_rows.get(found.id) == winner
+
+
+def test_of_a_restore_and_a_purge_at_once_one_wins_whole(template_rows):
+    for _ in range(4):
+        found = active(template_rows)
+        trash(template_rows, found)
+        outcomes = together(lambda index, found=found: (
+            template_rows.restore(found.id) if index % 2 else purge(template_rows, found)
+        ), count=8)  # fmt: skip
+        (winner,) = [each for each in outcomes if isinstance(each, template.Template)]
+        assert {type(each) for each in outcomes if each is not winner} == {errors.TemplateStateForbids}
+        assert template_rows.get(found.id).state is winner.state
+
+
+def test_of_a_lock_and_a_deletion_at_once_one_wins_or_both_know(template_rows, operation_rows):
+    """A deploy takes its lock, then looks at the state: whatever was first, no unfinished deploy has a template that goes."""
+    found = active(template_rows)
+    key = f"template/{found.id}"
+
+    def work(index):
+        if index % 2:
+            return trash(template_rows, found, lock=key)
+        holder = add(operation_rows, locks=[shared(key)])
+        if template_rows.get(found.id).state not in template.DEPLOYABLE:
+            succeed(operation_rows, holder.id)
+            return None
+        return holder
+
+    outcomes = together(work, count=8)
+    deploys = [each for each in outcomes if isinstance(each, operation.Operation)]
+    trashes = [each for each in outcomes if isinstance(each, template.Template)]
+    assert bool(deploys) != bool(trashes)
+
+
+def test_publishing_again_after_a_move_leaves_the_move(template_rows):
+    """A step that is repeated after a kill: meanwhile its template may have been deprecated, or deleted."""
+    found = active(template_rows)
+    deprecated = template_rows.deprecate(found.id, successor_id=None)
+    assert publish(template_rows, found.id) == deprecated
+    trashed = trash(template_rows, found)
+    assert publish(template_rows, found.id) == trashed
+
+
+def test_a_template_remembers_the_template_of_its_server(template_rows, server_rows):
+    base = active(template_rows, "base")
+    deployed = server_rows.add(dataclasses.replace(_server(uuid.uuid4()), template_id=base.id))
+    made = template_rows.reserve(
+        id=uuid.uuid4(), owner_id=OWNER, name="web", note="", tags=(), server_id=deployed.id, server_name="web-02",
+        created_at=NOON,
+    )  # fmt: skip
+    assert made.parent_id == base.id
+    server_rows.remove(deployed.id)
+    assert template_rows.get(made.id).parent_id == base.id
+
+
+def test_what_came_of_a_purged_template_keeps_its_last_name(template_rows, server_rows):
+    base = active(template_rows, "base")
+    deployed = server_rows.add(dataclasses.replace(_server(uuid.uuid4()), template_id=base.id))
+    other = server_rows.add(_server(uuid.uuid4()))
+    child = template_rows.reserve(
+        id=uuid.uuid4(), owner_id=OWNER, name="web", note="", tags=(), server_id=deployed.id, server_name="web-02",
+        created_at=NOON,
+    )  # fmt: skip
+    template_rows.edit(base.id, name="ground")
+    template_rows.begin_delete(base.id)
+    template_rows.remove(base.id)
+    assert server_rows.get(deployed.id).template_name == "ground@1"
+    assert server_rows.get(other.id).template_name is None
+    assert template_rows.get(child.id).parent_name == "ground@1"
+
+
+def test_versions_of_a_name_are_listed_in_any_state(template_rows):
+    first, second, capturing = active(template_rows), active(template_rows), reserve(template_rows)
+    active(template_rows, "db")
+    trashed = trash(template_rows, second)
+    assert template_rows.list_versions(OWNER, "web") == [capturing, trashed, first]
+    assert template_rows.list_versions(uuid.uuid4(), "web") == []
+    assert template_rows.find_by_ids([first.id, uuid.uuid4()]) == {first.id: first}
+
+
+def test_whether_any_template_is_complete_is_told(template_rows):
+    assert not template_rows.is_any(template.COMPLETE)
+    made = reserve(template_rows)
+    assert not template_rows.is_any(template.COMPLETE)
+    trash(template_rows, publish(template_rows, made.id))
+    assert template_rows.is_any(template.COMPLETE)
+
+
+# --- retention rules --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rule_rows(db):
+    return retention.Rules(db)
+
+
+def rule(pattern="ci-*", keep_last=5, keep_days=None):
+    return retention_model.Rule(owner_id=OWNER, pattern=pattern, keep_last=keep_last, keep_days=keep_days)
+
+
+def test_a_rule_is_kept_replaced_and_removed(rule_rows):
+    rule_rows.set(rule())
+    rule_rows.set(rule("a*", keep_days=9))
+    assert rule_rows.list(OWNER) == [rule("a*", keep_days=9), rule()]
+    rule_rows.set(rule(keep_last=2))
+    assert rule_rows.list(OWNER) == [rule("a*", keep_days=9), rule(keep_last=2)]
+    assert rule_rows.list_owners() == [OWNER]
+    rule_rows.remove(OWNER, "a*")
+    assert rule_rows.list(OWNER) == [rule(keep_last=2)]
+    with pytest.raises(errors.RetentionRuleNotFound):
+        rule_rows.remove(OWNER, "a*")
+
+
+def test_rules_are_an_accounts_own(rule_rows):
+    rule_rows.set(rule())
+    stranger = uuid.uuid4()
+    assert rule_rows.list(stranger) == []
+    with pytest.raises(errors.RetentionRuleNotFound):
+        rule_rows.remove(stranger, "ci-*")
+
+
+def test_a_rule_set_by_many_at_once_is_one_rule(rule_rows):
+    outcomes = together(lambda index: rule_rows.set(rule(keep_last=index + 1)))
+    assert outcomes == [None] * THREADS
+    assert len(rule_rows.list(OWNER)) == 1
 
 
 # --- operations -----------------------------------------------------------------------------------------------------

@@ -136,7 +136,7 @@ class Commands:
         return {str(each.id): str(each.state) for each in found}
 
     def delete_template(self, *, template: str) -> None:
-        self._services.templates.delete(OWNER, template)
+        self._services.life.delete(OWNER, template, by="a test")
 
     def servers(self) -> list[str]:
         return [each.name for each in self._services.servers.list(OWNER)]

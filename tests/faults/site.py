@@ -84,6 +84,7 @@ class Site:
             "socket": str(self.run_directory / "estampe.sock"), "default_pool": self.token,
             "default_network": self.token, "accelerator": "tcg", "copy_threads": 1, "concurrent_captures": 2,
             "confirm_timeout_seconds": 5.0,
+            "trash_days": 0,  # what a test deletes is to be gone
         }  # fmt: skip
         if store is not None:
             self.settings["store_directory"] = str(store)

@@ -1,6 +1,7 @@
 """An installation on a fake host, with its store in memory and an engine that is cut off where a test says."""
 
 import contextlib
+import datetime
 import random
 import shutil
 from pathlib import Path
@@ -23,12 +24,13 @@ SIZE = 20 * CHUNK + 512
 class Site:
     """Everything wired; `kill_at` and `run` drive the engine, a killed daemon is started anew by `run` itself."""
 
-    def __init__(self, directory: Path, migrated: Path) -> None:
+    def __init__(self, directory: Path, migrated: Path, **settings) -> None:
         self.directory = directory
         self.now = 0.0
+        self.today = datetime.datetime.now(datetime.UTC)
         self.settings = config.Settings(
             state_directory=directory / "state", run_directory=directory / "run", default_pool="pool",
-            default_network="lan", copy_threads=2, confirm_timeout_seconds=60,
+            default_network="lan", copy_threads=2, confirm_timeout_seconds=60, **settings,
         )  # fmt: skip
         self.host = fake.FakeHost(directory / "host")
         self.pool = self.host.add_pool("pool")
@@ -50,7 +52,7 @@ class Site:
         adapters = wiring.Adapters(db=self.db, store=self.store, host=self.host, engine=self.engine)
         self.installation = wiring.wire(
             self.settings, self.places, adapters, closing=contextlib.ExitStack(),
-            clock=lambda: self.now, wait=self._pass,
+            clock=lambda: self.now, wait=self._pass, now=lambda: self.today,
         )  # fmt: skip
         self.services = self.installation.services
         self.installation.launch()
@@ -94,6 +96,11 @@ class Site:
         return self.services.deployments.start(
             OWNER, deploy_request.DeployRequest(template=template, name=name, **wishes)
         )
+
+    def restart(self) -> None:
+        """The daemon ends and begins again; what is queued waits for `run`."""
+        self.engine = self.engine.relaunch()
+        self._start_daemon()
 
     def kill_at(self, step: str, event: str) -> None:
         self.engine.cut_off_at(step, event)

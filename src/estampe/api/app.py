@@ -7,7 +7,19 @@ import threading
 import fastapi
 
 import estampe
-from estampe.api import body_limit, captures, deployments, operations, problems, servers, store, system, templates
+from estampe.api import (
+    body_limit,
+    captures,
+    deployments,
+    operations,
+    problems,
+    retention,
+    servers,
+    store,
+    system,
+    template_life,
+    templates,
+)
 from estampe.api import services as ports
 from estampe.schemas import problem
 
@@ -17,6 +29,8 @@ _ROUTERS = (
     captures.router,
     deployments.router,
     templates.router,
+    template_life.router,
+    retention.router,
     operations.router,
     store.router,
     system.router,

@@ -23,8 +23,14 @@ def get_owner_id() -> uuid.UUID:
     return account.DEFAULT_ACCOUNT_ID
 
 
+def get_actor() -> str:
+    """Who asks, in words for people: what is kept with a deletion."""
+    return "an administrator"
+
+
 Services = Annotated[services.Services, fastapi.Depends(get_services)]
 OwnerId = Annotated[uuid.UUID, fastapi.Depends(get_owner_id)]
+Actor = Annotated[str, fastapi.Depends(get_actor)]
 Reference = Annotated[
     str,
     fastapi.Path(min_length=1, max_length=wire.REFERENCE_CHARACTERS, description="name or id"),

@@ -15,7 +15,7 @@ from typing import Protocol
 from estampe.capture import request as capture_request
 from estampe.catalogue import views as template_views
 from estampe.deploy import request as deploy_request
-from estampe.model import operation, template
+from estampe.model import operation, retention, template
 from estampe.servers import views as server_views
 from estampe.store import usage as store_usage
 
@@ -71,9 +71,19 @@ class TemplateService(Protocol):
     """The catalogue."""
 
     def list(
-        self, owner_id: uuid.UUID, *, name_glob: str | None, tag: str | None, limit: int, after: uuid.UUID | None
+        self,
+        owner_id: uuid.UUID,
+        *,
+        name_glob: str | None,
+        tag: str | None,
+        limit: int,
+        after: uuid.UUID | None,
+        is_trashed: bool = False,
     ) -> Sequence[template.Template]:
-        """At most `limit` templates in a fixed order (name, then version descending), those behind the template `after`."""
+        """At most `limit` templates in a fixed order (name, then version descending), those behind the template `after`.
+
+        Those in the trash, or those that are not.
+        """
 
     def get(self, owner_id: uuid.UUID, reference: str) -> template_views.TemplateDetail:
         """One. Raises: errors.TemplateNotFound."""
@@ -83,8 +93,55 @@ class TemplateService(Protocol):
     ) -> template.Template:
         """Change what is not None. Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse."""
 
-    def delete(self, owner_id: uuid.UUID, reference: str) -> None:
-        """Remove it from the catalogue and the store. Raises: errors.TemplateNotFound, errors.TemplateInUse."""
+
+class LifeService(Protocol):
+    """The moves of templates. All raise errors.TemplateNotFound, and errors.TemplateStateForbids where there is no such move."""
+
+    def deprecate(self, owner_id: uuid.UUID, reference: str, *, successor: str | None) -> template.Template:
+        """It still deploys, with a warning. Raises: errors.InvalidRequest where it would succeed itself."""
+
+    def disable(self, owner_id: uuid.UUID, reference: str) -> template.Template:
+        """Nothing is deployed from it any more."""
+
+    def enable(self, owner_id: uuid.UUID, reference: str) -> template.Template:
+        """Neither deprecated nor disabled any more."""
+
+    def protect(self, owner_id: uuid.UUID, reference: str, *, is_protected: bool) -> template.Template:
+        """Keep it from deletion, purge and retention rules, or no longer."""
+
+    def delete(self, owner_id: uuid.UUID, reference: str, *, by: str) -> template.Template:
+        """To the trash; where there is none, it is gone. Raises: errors.TemplateProtected, errors.TemplateInUse."""
+
+    def restore(self, owner_id: uuid.UUID, reference: str) -> template.Template:
+        """Out of the trash."""
+
+    def purge(self, owner_id: uuid.UUID, reference: str) -> None:
+        """Out of the trash, for ever. Raises: errors.TemplateProtected, errors.TemplateInUse."""
+
+
+class LineageService(Protocol):
+    """What came of templates."""
+
+    def list_servers(
+        self, owner_id: uuid.UUID, reference: str, *, is_every_version: bool
+    ) -> Sequence[server_views.ServerView]:
+        """The servers from one template, or from all versions of its name. Raises: errors.TemplateNotFound."""
+
+
+class RetentionService(Protocol):
+    """Retention rules."""
+
+    def set(self, owner_id: uuid.UUID, pattern: str, *, keep_last: int, keep_days: int | None) -> retention.Rule:
+        """Keep a rule, in place of the one for that pattern. Raises: errors.InvalidName, errors.InvalidRequest."""
+
+    def list(self, owner_id: uuid.UUID) -> Sequence[retention.Rule]:
+        """All rules, by pattern."""
+
+    def remove(self, owner_id: uuid.UUID, pattern: str) -> None:
+        """Forget a rule. Raises: errors.RetentionRuleNotFound."""
+
+    def apply(self, owner_id: uuid.UUID, *, is_dry_run: bool) -> Sequence[retention.Verdict]:
+        """A verdict for each template that a rule matches; those that go are deleted, unless it is a dry run."""
 
 
 class OperationService(Protocol):
@@ -136,3 +193,6 @@ class Services:
     templates: TemplateService
     operations: OperationService
     storage: StorageService
+    life: LifeService
+    lineage: LineageService
+    retention: RetentionService

@@ -21,10 +21,13 @@ def list_templates(
     tag: Annotated[str | None, fastapi.Query(max_length=64)] = None,
     limit: Annotated[int, fastapi.Query(ge=1, le=1000)] = 100,
     after: Annotated[uuid.UUID | None, fastapi.Query(description="`next` of the page before")] = None,
+    is_trashed: Annotated[bool, fastapi.Query(description="those in the trash, instead of those that are not")] = False,
 ) -> template.TemplateList:
     """A page of templates, by name, newest version first."""
     # One more than asked for tells whether there is a next page.
-    found = services.templates.list(owner_id, name_glob=name, tag=tag, limit=limit + 1, after=after)
+    found = services.templates.list(
+        owner_id, name_glob=name, tag=tag, limit=limit + 1, after=after, is_trashed=is_trashed
+    )
     page = [template.Template.model_validate(each) for each in found[:limit]]
     return template.TemplateList(templates=page, next=page[-1].id if len(found) > limit else None)
 
@@ -52,7 +55,9 @@ def edit_template(
     return template.Template.model_validate(edited)
 
 
-@router.delete("/{reference}", status_code=204)
-def delete_template(services: given.Services, owner_id: given.OwnerId, reference: given.Reference) -> None:
-    """Remove a template; a later sweep frees what no other template needs."""
-    services.templates.delete(owner_id, reference)
+@router.delete("/{reference}")
+def delete_template(
+    services: given.Services, owner_id: given.OwnerId, actor: given.Actor, reference: given.Reference
+) -> template.Deletion:
+    """Move a template to the trash; where the installation has none, it is purged at once."""
+    return template.Deletion.model_validate(services.life.delete(owner_id, reference, by=actor))

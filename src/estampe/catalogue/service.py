@@ -1,15 +1,12 @@
-"""The catalogue: list, show, edit and delete templates."""
+"""The catalogue: list, show and edit templates."""
 
 from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
 
-from estampe import errors
 from estampe.catalogue import views
-from estampe.db import operations as operation_rows
 from estampe.db import templates as template_rows
-from estampe.jobs import locks
 from estampe.model import manifest
 from estampe.model import template as templates
 from estampe.store import base as stores
@@ -22,14 +19,20 @@ class TemplateService:
 
     store: stores.Store
     rows: template_rows.Templates
-    operations: operation_rows.Operations
 
     def list(
-        self, owner_id: uuid.UUID, *, name_glob: str | None, tag: str | None, limit: int, after: uuid.UUID | None
+        self,
+        owner_id: uuid.UUID,
+        *,
+        name_glob: str | None,
+        tag: str | None,
+        limit: int,
+        after: uuid.UUID | None,
+        is_trashed: bool = False,
     ) -> list[templates.Template]:
-        """At most `limit`, by name, newest version first, those behind the template `after`."""
+        """At most `limit`, by name, newest version first, those behind the template `after`; or those in the trash."""
         behind = None if after is None else self._position(owner_id, after)
-        return self.rows.list(owner_id, name_glob=name_glob, tag=tag, limit=limit, after=behind)
+        return self.rows.list(owner_id, name_glob=name_glob, tag=tag, limit=limit, after=behind, is_trashed=is_trashed)
 
     def _position(self, owner_id: uuid.UUID, template_id: uuid.UUID) -> tuple[str, int]:
         found = self.rows.resolve(owner_id, str(template_id))
@@ -38,9 +41,13 @@ class TemplateService:
     def get(self, owner_id: uuid.UUID, reference: str) -> views.TemplateDetail:
         """One, with what its manifest says. Raises: errors.TemplateNotFound, errors.ManifestCorrupt."""
         found = self.rows.resolve(owner_id, reference)
-        if found.state is not templates.State.ACTIVE:
-            return views.TemplateDetail(template=found, manifest=None)
-        return views.TemplateDetail(template=found, manifest=_summary(manifests.get(self.store, found.id)))
+        is_complete = found.state in templates.COMPLETE
+        return views.TemplateDetail(
+            template=found,
+            manifest=_summary(manifests.get(self.store, found.id)) if is_complete else None,
+            successor=self._named(found.successor_id),
+            parent=self._named(found.parent_id, found.parent_name),
+        )
 
     def edit(
         self, owner_id: uuid.UUID, reference: str, *, name: str | None, note: str | None, tags: tuple[str, ...] | None
@@ -49,32 +56,11 @@ class TemplateService:
         found = self.rows.resolve(owner_id, reference)
         return self.rows.edit(found.id, name=name, note=note, tags=tags)
 
-    def delete(self, owner_id: uuid.UUID, reference: str) -> None:
-        """Hide the row, remove the manifest, remove the row; its chunks go with the next sweep.
-
-        Raises: errors.TemplateNotFound, errors.TemplateInUse.
-        """
-        found = self.rows.resolve(owner_id, reference)
-        if found.state is templates.State.CAPTURING:
-            advice = "it is being captured: cancel that operation instead"
-            raise errors.TemplateStateForbids(template=reference, state=found.state, advice=advice)
-        self.rows.begin_delete(found.id)
-        # A deploy takes its lock first and looks at the state then; this looks at the locks after changing the state:
-        # whoever comes second sees the other.
-        holder = locks.find_holder(self.operations, locks.template(found.id))
-        if holder is not None:
-            self.rows.abandon_delete(found.id)
-            raise errors.TemplateInUse(template=reference, operation=str(holder))
-        self._delete(found.id)
-
-    def finish_deletes(self) -> None:
-        """At the daemon's start: end the deletions that it was cut off in."""
-        for found in self.rows.list_in_state(templates.State.DELETING):
-            self._delete(found.id)
-
-    def _delete(self, template_id: uuid.UUID) -> None:
-        self.store.delete_manifest(template_id)
-        self.rows.remove(template_id)
+    def _named(self, template_id: uuid.UUID | None, last_name: str | None = None) -> str | None:
+        if template_id is None:
+            return None
+        found = self.rows.find_by_ids([template_id]).get(template_id)
+        return templates.origin(found, template_id=template_id, last_name=last_name)
 
 
 def _summary(found: manifest.Manifest) -> views.ManifestSummary:

@@ -35,4 +35,6 @@ class TemplateDetail:
     """A template with what its manifest says."""
 
     template: template.Template
-    manifest: ManifestSummary | None  # None while it is being captured or deleted
+    manifest: ManifestSummary | None  # None while it is being captured or purged
+    successor: str | None = None  # what a deprecated template names to be used instead, as a reference
+    parent: str | None = None  # the template that the captured server was deployed from, as a reference

@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 import estampe
-from estampe.cli import capture, daemon, deploy, group, operation, server, store, template, terminal
+from estampe.cli import (
+    capture,
+    daemon,
+    deploy,
+    group,
+    operation,
+    retention,
+    server,
+    store,
+    template,
+    template_life,
+    terminal,
+)
 
 # Plain help: rich's costs 0.2 s of every --help, and tells no more.
 app = typer.Typer(
@@ -25,6 +37,15 @@ app.command("doctor")(daemon.examine_host)
 app.add_typer(server.app, name="server")
 app.command("capture")(capture.capture_server)
 app.add_typer(template.app, name="template")
+template.app.command("deprecate")(template_life.deprecate_template)
+template.app.command("disable")(template_life.disable_template)
+template.app.command("enable")(template_life.enable_template)
+template.app.command("restore")(template_life.restore_template)
+template.app.command("protect")(template_life.protect_template)
+template.app.command("unprotect")(template_life.unprotect_template)
+template.app.command("purge")(template_life.purge_template)
+template.app.command("servers")(template_life.list_servers_of_template)
+app.add_typer(retention.app, name="retention")
 app.command("deploy")(deploy.deploy_template)
 app.add_typer(operation.app, name="operation")
 app.add_typer(store.app, name="store")

@@ -15,7 +15,7 @@ Server = Annotated[
 Template = Annotated[
     str,
     typer.Argument(
-        help="A template: `web` (newest version), `web@3` or its id.",
+        help="A template: `web` (newest version that can be deployed), `web@3` or its id.",
         autocompletion=completion.templates,
         metavar="TEMPLATE",
     ),

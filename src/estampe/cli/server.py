@@ -44,7 +44,7 @@ def list_servers(form: output.Option = output.Output.TABLE) -> None:
     if form is output.Output.JSON:
         terminal.document(server.ServerList(servers=servers))
     else:
-        terminal.say(_table(servers))
+        terminal.say(table(servers))
 
 
 @app.command("show")
@@ -144,7 +144,8 @@ def _say_state(found: server.Server, form: output.Output) -> None:
         terminal.say([text.plain(f"{found.name} is {found.power_state.value}")])
 
 
-def _table(servers: Sequence[server.Server]) -> list[str]:
+def table(servers: Sequence[server.Server]) -> list[str]:
+    """Lines of a table of servers."""
     rows = [
         (
             found.name,

@@ -59,6 +59,8 @@ def _deploy(result: dict[str, Any]) -> list[str]:
         text.plain(f"  changed: {change.get('what')}: {change.get('was')} -> {change.get('now')} ({change.get('why')})")
         for change in _dicts(result.get("changes"))
     )
+    warnings = result.get("warnings")
+    told.extend(text.plain(f"  ! {each}") for each in (warnings if isinstance(warnings, list | tuple) else []))
     return told
 
 

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
     from estampe.schemas import template
 
-app = typer.Typer(help="List, show, edit and delete image templates.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="List, show, edit and delete image templates, and lead their life.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 _COLUMNS = (
     text.Column("TEMPLATE"),
@@ -35,6 +39,9 @@ def list_templates(
         str | None, typer.Argument(metavar="[NAME]", help="Only these names; a pattern, as 'web*'.")
     ] = None,
     tag: Annotated[str | None, typer.Option("--tag", help="Only templates with this tag.")] = None,
+    is_trashed: Annotated[
+        bool, typer.Option("--trashed", help="Those in the trash, instead of those that are not.")
+    ] = False,
     form: output.Option = output.Output.TABLE,
 ) -> None:
     """List templates, by name, the newest version first.
@@ -46,12 +53,13 @@ def list_templates(
     Examples:
       estampe template list
       estampe template list 'web*' --tag production
+      estampe template list --trashed
     """
     from estampe.client import client
     from estampe.schemas import template
 
     with client.Client() as daemon:
-        templates = list(daemon.list_templates(name=name, tag=tag))
+        templates = list(daemon.list_templates(name=name, tag=tag, is_trashed=is_trashed))
     if form is output.Output.JSON:
         terminal.document(template.TemplateList(templates=templates, next=None))
     else:
@@ -115,7 +123,9 @@ def edit_template(
 def delete_template(
     reference: options.Template, is_confirmed: options.Yes = False, form: output.Option = output.Output.TABLE
 ) -> None:
-    """Delete a template. `estampe store sweep` then frees what no other template needs.
+    """Delete a template: it goes to the trash, and is purged when its time there is over.
+
+    Until then `estampe template restore` brings it back. Servers that were deployed from it are not touched.
 
     \b
     Examples:
@@ -126,11 +136,17 @@ def delete_template(
 
     terminal.confirm(f"delete template {text.plain(reference)}", is_confirmed=is_confirmed)
     with client.Client() as daemon:
-        daemon.delete_template(reference)
+        deleted = daemon.delete_template(reference)
     if form is output.Output.JSON:
-        terminal.document({"deleted": reference})
+        terminal.document({"deleted": reference} | deleted.model_dump(mode="json"))
     else:
-        terminal.say([f"deleted template {text.plain(reference)}"])
+        terminal.say([text.plain(f"deleted template {deleted.reference}{_until(deleted.trash)}")])
+
+
+def _until(trash: template.Trash | None) -> str:
+    if trash is None:
+        return "; `estampe store sweep` frees what no other template needs"
+    return f"; it is in the trash until {trash.until.astimezone():%Y-%m-%d %H:%M}"
 
 
 def _table(templates: Sequence[template.Template]) -> list[str]:
@@ -158,7 +174,11 @@ def _details(found: template.TemplateDetail) -> list[str]:
             ("template", row.reference),
             ("id", row.id),
             ("state", row.state.value),
+            ("successor", found.successor),
+            ("protected", "yes" if row.is_protected else None),
+            ("in the trash", _trash(row.trash)),
             ("captured from", row.server_name),
+            ("which was deployed from", found.parent),
             ("created", f"{row.created_at.astimezone():%Y-%m-%d %H:%M:%S %z}"),
             ("note", row.note or None),
             ("tags", ", ".join(row.tags) or None),
@@ -176,6 +196,13 @@ def _details(found: template.TemplateDetail) -> list[str]:
         *describe.section("sealing", _sealing(manifest.sealing)),
         *describe.recorded_configuration(manifest.configuration),
     ]
+
+
+def _trash(trash: template.Trash | None) -> str | None:
+    if trash is None:
+        return None
+    since, until = trash.at.astimezone(), trash.until.astimezone()
+    return f"since {since:%Y-%m-%d %H:%M}, by {trash.by}; purged from {until:%Y-%m-%d %H:%M} on"
 
 
 def _volumes(manifest: template.Manifest) -> list[str]:

@@ -13,7 +13,8 @@ import pydantic
 from estampe import errors
 from estampe.client import transport
 from estampe.model import operation as operations
-from estampe.schemas import capture, deploy, operation, server, store, system, template, wire
+from estampe.model import retention as rules
+from estampe.schemas import capture, deploy, operation, retention, server, store, system, template, wire
 
 SOCKET_VARIABLE: Final = "ESTAMPE_SOCKET"
 DEFAULT_SOCKET: Final = Path("/run/estampe/estampe.sock")
@@ -107,11 +108,14 @@ class Client:
 
     # --- templates
 
-    def list_templates(self, *, name: str | None = None, tag: str | None = None) -> Iterator[template.Template]:
-        """All templates that fit, page by page."""
+    def list_templates(
+        self, *, name: str | None = None, tag: str | None = None, is_trashed: bool = False
+    ) -> Iterator[template.Template]:
+        """All templates that fit, page by page: those in the trash, or those that are not."""
         after: uuid.UUID | None = None
         while True:
             query = {"name": name, "tag": tag, "limit": _PAGE, "after": str(after) if after else None}
+            query |= {"is_trashed": is_trashed or None}
             page = self._daemon.ask(template.TemplateList, "GET", "/templates", query=query)
             yield from page.templates
             after = page.next
@@ -126,9 +130,62 @@ class Client:
         """Change it."""
         return self._daemon.ask(template.Template, "PATCH", _template(reference), body=request)
 
-    def delete_template(self, reference: str) -> None:
-        """Remove it."""
-        self._daemon.send("DELETE", _template(reference), timeout_seconds=_START_SECONDS)
+    def delete_template(self, reference: str) -> template.Deletion:
+        """To the trash, or where there is none, away."""
+        return self._daemon.ask(template.Deletion, "DELETE", _template(reference), timeout_seconds=_START_SECONDS)
+
+    def deprecate_template(self, reference: str, request: template.DeprecateRequest) -> template.Template:
+        """It still deploys, with a warning."""
+        return self._daemon.ask(template.Template, "POST", f"{_template(reference)}/deprecate", body=request)
+
+    def disable_template(self, reference: str) -> template.Template:
+        """Nothing is deployed from it any more."""
+        return self._daemon.ask(template.Template, "POST", f"{_template(reference)}/disable")
+
+    def enable_template(self, reference: str) -> template.Template:
+        """Neither deprecated nor disabled any more."""
+        return self._daemon.ask(template.Template, "POST", f"{_template(reference)}/enable")
+
+    def restore_template(self, reference: str) -> template.Template:
+        """Out of the trash."""
+        return self._daemon.ask(template.Template, "POST", f"{_template(reference)}/restore")
+
+    def protect_template(self, reference: str) -> template.Template:
+        """Keep it from deletion."""
+        return self._daemon.ask(template.Template, "POST", f"{_template(reference)}/protect")
+
+    def unprotect_template(self, reference: str) -> template.Template:
+        """Keep it no longer."""
+        return self._daemon.ask(template.Template, "POST", f"{_template(reference)}/unprotect")
+
+    def purge_template(self, reference: str) -> None:
+        """Out of the trash, for ever."""
+        self._daemon.send("POST", f"{_template(reference)}/purge", timeout_seconds=_START_SECONDS)
+
+    def list_servers_of_template(self, reference: str, *, is_every_version: bool = False) -> list[server.Server]:
+        """The servers that were deployed from it, or from all versions of its name."""
+        query = {"is_every_version": is_every_version or None}
+        return self._daemon.ask(server.ServerList, "GET", f"{_template(reference)}/servers", query=query).servers
+
+    # --- retention rules
+
+    def list_retention_rules(self) -> list[retention.RetentionRule]:
+        """All rules."""
+        return self._daemon.ask(retention.RetentionRuleList, "GET", "/retention/rules").rules
+
+    def set_retention_rule(self, pattern: str, request: retention.RetentionRuleRequest) -> retention.RetentionRule:
+        """Keep a rule, in place of the one for that pattern."""
+        return self._daemon.ask(retention.RetentionRule, "PUT", _rule(pattern), body=request)
+
+    def remove_retention_rule(self, pattern: str) -> None:
+        """Forget a rule."""
+        self._daemon.send("DELETE", _rule(pattern))
+
+    def apply_retention_rules(self, request: retention.ApplyRequest) -> retention.RetentionReport:
+        """Apply the rules now, or tell what they would do."""
+        return self._daemon.ask(
+            retention.RetentionReport, "POST", "/retention/apply", body=request, timeout_seconds=_PLAN_SECONDS
+        )
 
     # --- operations
 
@@ -188,6 +245,11 @@ def _server(reference: str) -> str:
 
 def _template(reference: str) -> str:
     return f"/templates/{transport.segment(reference, errors.TemplateNotFound(template=reference))}"
+
+
+def _rule(pattern: str) -> str:
+    missing = errors.RetentionRuleNotFound(pattern=pattern)
+    return f"/retention/rules/{transport.segment(rules.check_pattern(pattern), missing)}"
 
 
 def _operation(reference: str) -> str:

@@ -186,6 +186,11 @@ class Operations:
             return [_operation(row) for row in connection.execute(query).mappings()]
 
 
+def check_unlocked(connection: sa.Connection, key: str) -> None:
+    """For transactions on other rows that go only with nobody holding `key`. Raises: LockHeld."""
+    _check_lock(connection, Lock(key, is_exclusive=True))
+
+
 def _check_lock(connection: sa.Connection, lock: Lock) -> None:
     """Shared locks go together; an exclusive one goes with none. Raises: LockHeld."""
     query = sa.select(_locks).where(_locks.c.key == lock.key)

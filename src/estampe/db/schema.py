@@ -2,10 +2,12 @@
 
     accounts ──< servers
        ├───────< templates ──< template_tags
+       ├───────< retention_rules
        └───────< operations ─< operation_locks
 
-Changing a table here asks for a migration in `migrations/versions`; a test compares the two. `templates.server_id` and
-`servers.template_id` are facts about the past, not references: what they name may be gone.
+Changing a table here asks for a migration in `migrations/versions`; a test compares the two. `templates.server_id`,
+`templates.parent_id`, `templates.successor_id` and `servers.template_id` are facts about the past, not references: what they
+name may be gone. `templates.parent_name` and `servers.template_name` are filled when it goes.
 """
 
 from __future__ import annotations
@@ -62,8 +64,9 @@ servers: Final = sa.Table(
     sa.Column("owner_id", sa.Uuid, sa.ForeignKey("accounts.id"), nullable=False, index=True),
     sa.Column("domain_uuid", sa.Uuid, nullable=False, unique=True),
     sa.Column("name", sa.Text, nullable=False),
-    sa.Column("template_id", sa.Uuid, nullable=True),
+    sa.Column("template_id", sa.Uuid, nullable=True, index=True),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("template_name", sa.Text, nullable=True),
 )
 
 templates: Final = sa.Table(
@@ -83,7 +86,24 @@ templates: Final = sa.Table(
     sa.Column("new_bytes", sa.BigInteger, nullable=True),
     sa.Column("is_sealed", sa.Boolean, nullable=True),
     sa.Column("guest_product", sa.Text, nullable=True),
+    sa.Column("is_protected", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("successor_id", sa.Uuid, nullable=True),
+    sa.Column("parent_id", sa.Uuid, nullable=True, index=True),
+    sa.Column("parent_name", sa.Text, nullable=True),
+    sa.Column("trashed_at", UtcDateTime, nullable=True),
+    sa.Column("trashed_by", sa.Text, nullable=True),
+    sa.Column("purge_at", UtcDateTime, nullable=True),
+    sa.Column("state_before", sa.Text, nullable=True),
     sa.UniqueConstraint("owner_id", "name", "version"),
+)
+
+retention_rules: Final = sa.Table(
+    "retention_rules",
+    metadata,
+    sa.Column("owner_id", sa.Uuid, sa.ForeignKey("accounts.id"), primary_key=True),
+    sa.Column("pattern", sa.Text, primary_key=True),
+    sa.Column("keep_last", sa.Integer, nullable=False),
+    sa.Column("keep_days", sa.Integer, nullable=True),
 )
 
 template_tags: Final = sa.Table(

@@ -50,3 +50,4 @@ class Resolved:
     is_agent_expected: bool
     changes: tuple[virt.Change, ...]
     decided_at: datetime.datetime
+    warnings: tuple[str, ...] = ()  # of the template's life: it may be deprecated

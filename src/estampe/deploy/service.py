@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from dataclasses import dataclass
 
 from estampe import errors, units
 from estampe.db import operations as operation_rows
 from estampe.db import templates as template_rows
+from estampe.deploy import origin, resolve, seed, sizing
 from estampe.deploy import request as requests
-from estampe.deploy import resolve, seed, sizing
 from estampe.deploy import resolved as decisions
 from estampe.guest import seed as guest_seed
 from estampe.jobs import dispatch, locks
 from estampe.model import manifest, operation, record
-from estampe.model import template as templates
 from estampe.store import base as stores
 from estampe.store import manifests
 from estampe.virt import base as virt
@@ -78,12 +78,10 @@ class DeployService:
     def _resolve(
         self, owner_id: uuid.UUID, request: requests.DeployRequest
     ) -> tuple[manifest.Manifest, decisions.Resolved]:
-        template = self.templates.resolve(owner_id, request.template)
-        if template.state is not templates.State.ACTIVE:
-            raise errors.TemplateNotFound(template=request.template)
+        template = origin.get(self.templates, owner_id, request.template)
         found = manifests.get(self.store, template.id)
-        reference = f"{template.name}@{template.version}"
-        resolved = self.resolver.resolve(request, found, template=reference, at=dispatch.utc_now())
+        resolved = self.resolver.resolve(request, found, template=template.reference, at=dispatch.utc_now())
+        resolved = dataclasses.replace(resolved, warnings=origin.warnings(self.templates, template))
         for server in resolved.servers:
             if server.seed_name:
                 guest_seed.check(seed.content(server, request))  # an address or key that is wrong is told now
@@ -129,7 +127,7 @@ def _final_configuration(
 
 
 def _warnings(resolved: decisions.Resolved, found: manifest.Manifest, sizes: dict[str, int]) -> tuple[str, ...]:
-    warnings = []
+    warnings = [*resolved.warnings]
     if not found.sealing.is_sealed:
         why = found.sealing.why_not
         warnings.append(f"the template is not sealed ({why}): its servers may share the source's identity")

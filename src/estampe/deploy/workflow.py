@@ -7,6 +7,7 @@ resolve ─▶ create volumes ─▶ hydrate <target> ... ─▶ configure ─�
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import shutil
 import uuid
@@ -20,13 +21,12 @@ from estampe.block import base as block
 from estampe.block import file, nbd
 from estampe.db import servers as server_rows
 from estampe.db import templates as template_rows
-from estampe.deploy import confirm, definition, hydrate, resolve, seed, volumes
+from estampe.deploy import confirm, definition, hydrate, origin, resolve, seed, volumes
 from estampe.deploy import request as requests
 from estampe.deploy import resolved as decisions
 from estampe.jobs import attempts, dispatch, runner
 from estampe.model import configuration, manifest, record
 from estampe.model import server as servers
-from estampe.model import template as templates
 from estampe.store import base as stores
 from estampe.store import chunks as store_chunks
 from estampe.store import manifests
@@ -84,11 +84,10 @@ class DeployWorkflow:
 
     def _resolve(self, work: runner.Work, request: requests.DeployRequest) -> decisions.Resolved:
         work.progress.phase("planning")
-        template = self.templates.resolve(work.operation.owner_id, request.template)
-        if template.state is not templates.State.ACTIVE:
-            raise errors.TemplateNotFound(template=request.template)
-        reference = f"{template.name}@{template.version}"
-        return self.resolver.resolve(request, self._manifest(template.id), template=reference, at=dispatch.utc_now())
+        template = origin.get(self.templates, work.operation.owner_id, request.template)
+        found = self._manifest(template.id)
+        resolved = self.resolver.resolve(request, found, template=template.reference, at=dispatch.utc_now())
+        return dataclasses.replace(resolved, warnings=origin.warnings(self.templates, template))
 
     def _create_volumes(self, work: runner.Work, resolved: decisions.Resolved) -> dict[str, Any]:
         work.progress.phase("creating volumes")
@@ -278,4 +277,5 @@ def _result(resolved: decisions.Resolved, found: list[dict[str, Any]]) -> dict[s
             for server in resolved.servers
         ],
         "changes": [record.dump(change) for change in resolved.changes],
+        "warnings": list(resolved.warnings),
     }

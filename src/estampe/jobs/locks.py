@@ -27,6 +27,12 @@ def find_server_holder(rows: operation_rows.Operations, *, domain_uuid: str, nam
     return find_holder(rows, server(domain_uuid)) or find_holder(rows, server_name(name))
 
 
+def templates_in_use(rows: operation_rows.Operations) -> dict[uuid.UUID, uuid.UUID]:
+    """The templates that unfinished operations read, with one of those each."""
+    prefix = "template/"
+    return {uuid.UUID(held.key.removeprefix(prefix)): held.operation_id for held in rows.locks_held(prefix)}
+
+
 STORE = "store"  # a sweep
 
 

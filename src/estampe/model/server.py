@@ -26,6 +26,7 @@ class Server:
     name: str
     template_id: uuid.UUID | None  # the template it was deployed from
     created_at: datetime.datetime
+    template_name: str | None = None  # the template's last reference, once it is gone
 
 
 def check_name(name: str) -> str:

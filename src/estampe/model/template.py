@@ -12,6 +12,7 @@ from typing import Final
 from estampe import errors
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
+LATEST: Final = "latest"
 _NAME_RULE: Final = "1 to 63 of a-z, 0-9, '.', '_' and '-', beginning and ending with a letter or digit"
 
 
@@ -20,14 +21,34 @@ class State(enum.StrEnum):
 
     CAPTURING = "capturing"  # its name and version are reserved; nothing can be deployed from it
     ACTIVE = "active"  # complete in the store
+    DEPRECATED = "deprecated"  # deploys, with a warning that names its successor
+    DISABLED = "disabled"  # complete, but nothing can be deployed from it
+    TRASHED = "trashed"  # deleted, and can be restored until it is purged
     DELETING = "deleting"  # its row is the last thing to go
 
 
+DEPLOYABLE: Final = frozenset({State.ACTIVE, State.DEPRECATED})
+KEPT: Final = DEPLOYABLE | {State.DISABLED}  # complete, and not in the trash
+COMPLETE: Final = KEPT | {State.TRASHED}  # the store has its manifest, and so all its chunks
+
 MOVES: Final = {
     State.CAPTURING: {State.ACTIVE, State.DELETING},
-    State.ACTIVE: {State.DELETING},
-    State.DELETING: {State.ACTIVE},  # only while it is found to be in use: nothing of it has gone yet
+    State.ACTIVE: {State.DEPRECATED, State.DISABLED, State.TRASHED, State.DELETING},
+    State.DEPRECATED: {State.ACTIVE, State.DISABLED, State.TRASHED, State.DELETING},
+    State.DISABLED: {State.ACTIVE, State.DEPRECATED, State.TRASHED, State.DELETING},
+    State.TRASHED: {State.ACTIVE, State.DEPRECATED, State.DISABLED, State.DELETING},
+    State.DELETING: frozenset[State](),  # something of it may have gone already
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trash:
+    """How a template came into the trash, and how long it stays there."""
+
+    at: datetime.datetime
+    by: str  # who deleted it, in words
+    until: datetime.datetime  # from then on it is purged
+    state_before: State  # which it has again when it is restored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +70,21 @@ class Template:
     new_bytes: int | None  # stored bytes that this capture added
     is_sealed: bool | None
     guest_product: str | None
+    is_protected: bool = False  # cannot be deleted, purged, nor taken by a retention rule
+    successor_id: uuid.UUID | None = None  # what to use instead of a deprecated one; it may be gone
+    parent_id: uuid.UUID | None = None  # the template that the captured server was deployed from; it may be gone
+    parent_name: str | None = None  # the parent's last reference, once it is gone
+    trash: Trash | None = None  # set exactly while TRASHED
+
+    @property
+    def reference(self) -> str:
+        """As people name it: web@3."""
+        return f"{self.name}@{self.version}"
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """How people name a template: an id, `web` (the newest version) or `web@3`."""
+    """How people name a template: an id, `web` or `web@latest` (the newest deployable version) or `web@3`."""
 
     id: uuid.UUID | None
     name: str | None
@@ -74,6 +105,16 @@ def parse_reference(text: str) -> Reference:
     except ValueError:
         pass
     name, at, version = text.partition("@")
-    if not _NAME.fullmatch(name) or (at and not (version.isascii() and version.isdigit() and len(version) < 10)):
+    is_newest = not at or version == LATEST
+    if not _NAME.fullmatch(name) or not (is_newest or (version.isascii() and version.isdigit() and len(version) < 10)):
         raise errors.TemplateNotFound(template=text)
-    return Reference(None, name, int(version) if at else None)
+    return Reference(None, name, None if is_newest else int(version))
+
+
+def origin(found: Template | None, *, template_id: uuid.UUID, last_name: str | None) -> str:
+    """How the template is named that something came from, with what became of it; `last_name` is for one that is gone."""
+    if found is None:
+        return f"{last_name or template_id} (deleted)"
+    if found.state in {State.TRASHED, State.DELETING}:
+        return f"{found.reference} ({'in the trash' if found.state is State.TRASHED else 'deleted'})"
+    return found.reference

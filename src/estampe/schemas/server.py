@@ -33,6 +33,7 @@ class Server(wire.Answer):
     is_persistent: bool
     template: str | None
     busy_operation: uuid.UUID | None
+    template_id: uuid.UUID | None
 
 
 class ServerList(wire.Answer):

@@ -20,8 +20,23 @@ class EditRequest(wire.Request):
     tags: Annotated[list[wire.Tag], pydantic.Field(max_length=32)] | None = None
 
 
+class DeprecateRequest(wire.Request):
+    """What to use instead, if there is such a template: one of the same account, and active."""
+
+    successor: wire.Reference | None = None
+
+
+class Trash(wire.Answer):
+    """How a template came into the trash; from `until` on it is purged."""
+
+    at: datetime.datetime
+    by: str
+    until: datetime.datetime
+    state_before: template.State
+
+
 class Template(wire.Answer):
-    """A template in a list. Sizes are null while it is captured."""
+    """A template in a list. Sizes are null while it is captured, `trash` unless it is in the trash."""
 
     id: uuid.UUID
     name: str
@@ -37,6 +52,10 @@ class Template(wire.Answer):
     new_bytes: int | None
     is_sealed: bool | None
     guest_product: str | None
+    is_protected: bool
+    successor_id: uuid.UUID | None
+    parent_id: uuid.UUID | None
+    trash: Trash | None
 
     @property
     def reference(self) -> str:
@@ -111,7 +130,20 @@ class Manifest(wire.Answer):
 
 
 class TemplateDetail(wire.Answer):
-    """A template with what its manifest says; no manifest while it is captured or deleted."""
+    """A template with what its manifest says; no manifest while it is captured or purged.
+
+    `successor` is what a deprecated template names, `parent` what its server was deployed from, both as references.
+    """
 
     template: Template
     manifest: Manifest | None
+    successor: str | None
+    parent: str | None
+
+
+class Deletion(wire.Answer):
+    """A template that was deleted: `trash` says until when it can be restored, null where it is gone."""
+
+    id: uuid.UUID
+    reference: str
+    trash: Trash | None

@@ -15,6 +15,7 @@ from estampe.db import servers as server_rows
 from estampe.db import templates as template_rows
 from estampe.jobs import attempts, locks
 from estampe.model import server as servers
+from estampe.model import template as templates
 from estampe.servers import views
 from estampe.virt import base as virt
 from estampe.virt import power as virt_power
@@ -36,6 +37,15 @@ class ServerService:
         """All the account may see, by name."""
         seen = [(self._row(owner_id, summary), summary) for summary in self.host.list_domains()]
         return [self._view(row, summary) for row, summary in seen if row.owner_id == owner_id]
+
+    def list_deployed(self, owner_id: uuid.UUID, template_ids: Collection[uuid.UUID]) -> Sequence[views.ServerView]:
+        """Those of the account that are on the host and were deployed from one of the templates, by name."""
+        seen = [(self._row(owner_id, summary), summary) for summary in self.host.list_domains()]
+        return [
+            self._view(row, summary)
+            for row, summary in seen
+            if row.owner_id == owner_id and row.template_id in template_ids
+        ]
 
     def get(self, owner_id: uuid.UUID, reference: str) -> views.ServerDetail:
         """One, with its configuration, or why it cannot be read. Raises: errors.ServerNotFound."""
@@ -134,6 +144,7 @@ class ServerService:
             memory_bytes=summary.memory_bytes,
             is_persistent=summary.is_persistent,
             template=self._origin(row),
+            template_id=row.template_id,
             busy_operation=self._holder(summary),
         )
 
@@ -143,11 +154,8 @@ class ServerService:
     def _origin(self, row: servers.Server) -> str | None:
         if row.template_id is None:
             return None
-        try:
-            found = self.templates.get(row.template_id)
-        except errors.TemplateNotFound:
-            return f"{row.template_id} (deleted)"
-        return f"{found.name}@{found.version}"
+        found = self.templates.find_by_ids([row.template_id]).get(row.template_id)
+        return templates.origin(found, template_id=row.template_id, last_name=row.template_name)
 
     def _volumes(self, summary: virt.DomainSummary) -> dict[str, virt.VolumeName]:
         """The server's own writable volumes by target, never a backing image, which others may share; those that are gone left out.

@@ -19,8 +19,9 @@ class ServerView:
     cpus: int
     memory_bytes: int
     is_persistent: bool
-    template: str | None  # the template it was deployed from, as a reference: web@3
+    template: str | None  # the template it was deployed from, as a reference: web@3, with what became of it
     busy_operation: uuid.UUID | None  # the operation that holds it
+    template_id: uuid.UUID | None = None  # the same template's id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

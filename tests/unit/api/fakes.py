@@ -15,7 +15,7 @@ from estampe.api import services
 from estampe.capture import request as capture_request
 from estampe.catalogue import views as template_views
 from estampe.deploy import request as deploy_request
-from estampe.model import account, configuration, guest, operation, power, template
+from estampe.model import account, configuration, guest, operation, power, retention, template
 from estampe.servers import views as server_views
 from estampe.store import manifests, usage
 from estampe.virt import base as virt
@@ -67,6 +67,7 @@ def a_server(**changes: Any) -> server_views.ServerView:
         is_persistent=True,
         template="web@3",
         busy_operation=None,
+        template_id=an_id(203),
     )
     return dataclasses.replace(known, **changes)
 
@@ -155,6 +156,8 @@ class World:
     templates: list[template.Template] = field(
         default_factory=lambda: [a_template(version=2, id=an_id(202)), a_template()]
     )
+    rules: dict[str, retention.Rule] = field(default_factory=dict)
+    trash_days: int = 7
     operations: dict[uuid.UUID, operation.Operation] = field(default_factory=dict)
     script: list[dict[str, Any]] = field(default_factory=list)  # what `wait` finds changed, call by call
     failure: Exception | None = None
@@ -192,7 +195,23 @@ class World:
             templates=Templates(self),
             operations=Operations(self),
             storage=Storage(self),
+            life=Life(self),
+            lineage=Lineage(self),
+            retention=Retention(self),
         )
+
+    def find_template(self, reference: str) -> template.Template:
+        wanted = template.parse_reference(reference)
+        for found in self.templates:
+            if found.id == wanted.id or (found.name == wanted.name and wanted.version in {None, found.version}):
+                return found
+        raise errors.TemplateNotFound(template=reference)
+
+    def change_template(self, reference: str, **changes: Any) -> template.Template:
+        found = self.find_template(reference)
+        changed = dataclasses.replace(found, **changes)
+        self.templates[self.templates.index(found)] = changed
+        return changed
 
 
 @dataclass
@@ -313,10 +332,18 @@ class Templates:
     world: World
 
     def list(
-        self, owner_id: uuid.UUID, *, name_glob: str | None, tag: str | None, limit: int, after: uuid.UUID | None
+        self,
+        owner_id: uuid.UUID,
+        *,
+        name_glob: str | None,
+        tag: str | None,
+        limit: int,
+        after: uuid.UUID | None,
+        is_trashed: bool = False,
     ) -> list[template.Template]:
-        self.world.note("list", name_glob, tag, limit, after)
-        found = [each for each in self.world.templates if fnmatch.fnmatchcase(each.name, name_glob or "*")]
+        self.world.note("list", name_glob, tag, limit, after, *(["trash"] if is_trashed else []))
+        found = [each for each in self.world.templates if (each.trash is not None) is is_trashed]
+        found = [each for each in found if fnmatch.fnmatchcase(each.name, name_glob or "*")]
         found = [each for each in found if tag is None or tag in each.tags]
         ids = [each.id for each in found]
         start = ids.index(after) + 1 if after in ids else 0
@@ -324,30 +351,111 @@ class Templates:
 
     def get(self, owner_id: uuid.UUID, reference: str) -> template_views.TemplateDetail:
         self.world.note("get", reference)
-        found = self._find(reference)
-        is_complete = found.state is template.State.ACTIVE
-        return template_views.TemplateDetail(template=found, manifest=a_manifest() if is_complete else None)
+        found = self.world.find_template(reference)
+        is_complete = found.state in template.COMPLETE
+        return template_views.TemplateDetail(
+            template=found,
+            manifest=a_manifest() if is_complete else None,
+            successor="web@9" if found.successor_id else None,
+            parent="base@4 (deleted)" if found.parent_id else None,
+        )
 
     def edit(
         self, owner_id: uuid.UUID, reference: str, *, name: str | None, note: str | None, tags: tuple[str, ...] | None
     ) -> template.Template:
         self.world.note("edit", reference, name, note, tags)
         changes = {"name": name, "note": note, "tags": tags}
-        found = self._find(reference)
-        edited = dataclasses.replace(found, **{key: value for key, value in changes.items() if value is not None})
-        self.world.templates[self.world.templates.index(found)] = edited
-        return edited
+        return self.world.change_template(
+            reference, **{key: value for key, value in changes.items() if value is not None}
+        )
 
-    def delete(self, owner_id: uuid.UUID, reference: str) -> None:
+
+@dataclass
+class Life:
+    world: World
+
+    def deprecate(self, owner_id: uuid.UUID, reference: str, *, successor: str | None) -> template.Template:
+        self.world.note("deprecate", reference, successor)
+        successor_id = None if successor is None else self.world.find_template(successor).id
+        return self.world.change_template(reference, state=template.State.DEPRECATED, successor_id=successor_id)
+
+    def disable(self, owner_id: uuid.UUID, reference: str) -> template.Template:
+        self.world.note("disable", reference)
+        return self.world.change_template(reference, state=template.State.DISABLED)
+
+    def enable(self, owner_id: uuid.UUID, reference: str) -> template.Template:
+        self.world.note("enable", reference)
+        return self.world.change_template(reference, state=template.State.ACTIVE, successor_id=None)
+
+    def protect(self, owner_id: uuid.UUID, reference: str, *, is_protected: bool) -> template.Template:
+        self.world.note("protect", reference, is_protected)
+        return self.world.change_template(reference, is_protected=is_protected)
+
+    def delete(self, owner_id: uuid.UUID, reference: str, *, by: str) -> template.Template:
         self.world.note("delete", reference)
-        self.world.templates.remove(self._find(reference))
+        found = self.world.find_template(reference)
+        if found.is_protected:
+            raise errors.TemplateProtected(template=found.reference)
+        if self.world.trash_days == 0:
+            self.world.templates.remove(found)
+            return dataclasses.replace(found, state=template.State.DELETING)
+        until = NOW + datetime.timedelta(days=self.world.trash_days)
+        trash = template.Trash(at=NOW, by=by, until=until, state_before=found.state)
+        return self.world.change_template(reference, state=template.State.TRASHED, trash=trash)
 
-    def _find(self, reference: str) -> template.Template:
-        wanted = template.parse_reference(reference)
-        for found in self.world.templates:
-            if found.id == wanted.id or (found.name == wanted.name and wanted.version in {None, found.version}):
-                return found
-        raise errors.TemplateNotFound(template=reference)
+    def restore(self, owner_id: uuid.UUID, reference: str) -> template.Template:
+        self.world.note("restore", reference)
+        found = self.world.find_template(reference)
+        if found.trash is None:
+            raise errors.TemplateStateForbids(template=reference, state=found.state, advice="it is not in the trash")
+        return self.world.change_template(reference, state=found.trash.state_before, trash=None)
+
+    def purge(self, owner_id: uuid.UUID, reference: str) -> None:
+        self.world.note("purge", reference)
+        found = self.world.find_template(reference)
+        if found.trash is None:
+            raise errors.TemplateStateForbids(template=reference, state=found.state, advice="delete it first")
+        self.world.templates.remove(found)
+
+
+@dataclass
+class Lineage:
+    world: World
+
+    def list_servers(
+        self, owner_id: uuid.UUID, reference: str, *, is_every_version: bool
+    ) -> list[server_views.ServerView]:
+        self.world.note("servers", reference, is_every_version)
+        found = self.world.find_template(reference)
+        ids = {
+            each.id for each in self.world.templates if each == found or (is_every_version and each.name == found.name)
+        }
+        return [each for each in self.world.servers.values() if each.template_id in ids]
+
+
+@dataclass
+class Retention:
+    world: World
+
+    def set(self, owner_id: uuid.UUID, pattern: str, *, keep_last: int, keep_days: int | None) -> retention.Rule:
+        self.world.note("set", pattern, keep_last, keep_days)
+        rule = retention.Rule(owner_id=owner_id, pattern=pattern, keep_last=keep_last, keep_days=keep_days)
+        self.world.rules[pattern] = retention.check(rule)
+        return rule
+
+    def list(self, owner_id: uuid.UUID) -> list[retention.Rule]:
+        self.world.note("list", owner_id)
+        return sorted(self.world.rules.values(), key=lambda rule: rule.pattern)
+
+    def remove(self, owner_id: uuid.UUID, pattern: str) -> None:
+        self.world.note("remove", pattern)
+        if self.world.rules.pop(pattern, None) is None:
+            raise errors.RetentionRuleNotFound(pattern=pattern)
+
+    def apply(self, owner_id: uuid.UUID, *, is_dry_run: bool) -> list[retention.Verdict]:
+        self.world.note("apply", is_dry_run)
+        facts = retention.Facts(now=NOW, in_use={}, succeeds={})
+        return list(retention.judge(list(self.world.rules.values()), self.world.templates, facts))
 
 
 @dataclass

@@ -41,6 +41,18 @@ _ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "/v1/templates/web", None),
     ("PATCH", "/v1/templates/web", {"note": "x"}),
     ("DELETE", "/v1/templates/web", None),
+    ("POST", "/v1/templates/web/deprecate", {}),
+    ("POST", "/v1/templates/web/disable", None),
+    ("POST", "/v1/templates/web/enable", None),
+    ("POST", "/v1/templates/web/restore", None),
+    ("POST", "/v1/templates/web/protect", None),
+    ("POST", "/v1/templates/web/unprotect", None),
+    ("POST", "/v1/templates/web/purge", None),
+    ("GET", "/v1/templates/web/servers", None),
+    ("GET", "/v1/retention/rules", None),
+    ("PUT", "/v1/retention/rules/ci-*", {"keep_last": 5}),
+    ("DELETE", "/v1/retention/rules/ci-*", None),
+    ("POST", "/v1/retention/apply", {}),
     ("GET", "/v1/operations", None),
     ("GET", "/v1/operations/0000012d", None),
     ("POST", "/v1/operations/0000012d/cancel", None),
@@ -57,7 +69,10 @@ def test_every_route_is_tried_here(http: testclient.TestClient) -> None:
     tried = {
         (
             method,
-            path.replace("web-01", "{reference}").replace("/web", "/{reference}").replace("0000012d", "{reference}"),
+            path.replace("web-01", "{reference}")
+            .replace("/web", "/{reference}")
+            .replace("0000012d", "{reference}")
+            .replace("ci-*", "{pattern}"),
         )
         for method, path, _body in _ROUTES
     }

@@ -154,9 +154,92 @@ def test_only_what_is_named_of_a_template_is_edited(http: testclient.TestClient,
     assert world.calls == [("edit", "web@1", None, None, ("a", "b"))]
 
 
-def test_a_template_is_deleted(http: testclient.TestClient, world: fakes.World) -> None:
-    assert http.delete("/v1/templates/web@1").status_code == 204
+def test_a_template_is_deleted_to_the_trash_restored_deleted_again_and_purged(
+    http: testclient.TestClient, world: fakes.World
+) -> None:
+    deleted = http.delete("/v1/templates/web@1").json()
+    assert deleted["reference"] == "web@1"
+    assert deleted["trash"] == {
+        "at": "2026-11-23T12:00:00Z",
+        "by": "an administrator",
+        "until": "2026-11-30T12:00:00Z",
+        "state_before": "active",
+    }
+    assert [each["version"] for each in http.get("/v1/templates").json()["templates"]] == [2]
+    trashed = http.get("/v1/templates", params={"is_trashed": True}).json()["templates"]
+    assert [(each["version"], each["state"]) for each in trashed] == [(1, "trashed")]
+    assert http.post("/v1/templates/web@1/restore").json()["trash"] is None
+    assert http.post("/v1/templates/web@1/purge").json()["code"] == "template-state"
+    http.delete("/v1/templates/web@1")
+    assert http.post("/v1/templates/web@1/purge").status_code == 204
     assert [found.version for found in world.templates] == [2]
+
+
+def test_without_a_trash_a_deleted_template_has_no_time_in_it(http: testclient.TestClient, world: fakes.World) -> None:
+    world.trash_days = 0
+    assert http.delete("/v1/templates/web@1").json()["trash"] is None
+
+
+def test_a_template_is_deprecated_disabled_and_enabled_again(http: testclient.TestClient, world: fakes.World) -> None:
+    deprecated = http.post("/v1/templates/web@1/deprecate", json={"successor": "web@2"}).json()
+    assert (deprecated["state"], deprecated["successor_id"]) == ("deprecated", str(fakes.an_id(202)))
+    assert http.get("/v1/templates/web@1").json()["successor"] == "web@9"
+    assert http.post("/v1/templates/web@1/disable").json()["state"] == "disabled"
+    assert http.get("/v1/templates/web@1").json()["manifest"] is not None
+    enabled = http.post("/v1/templates/web@1/enable").json()
+    assert (enabled["state"], enabled["successor_id"]) == ("active", None)
+
+
+def test_a_protected_template_refuses_to_be_deleted(http: testclient.TestClient, world: fakes.World) -> None:
+    assert http.post("/v1/templates/web@1/protect").json()["is_protected"] is True
+    refused = http.delete("/v1/templates/web@1")
+    assert (refused.status_code, refused.json()["code"]) == (409, "template-protected")
+    assert http.post("/v1/templates/web@1/unprotect").json()["is_protected"] is False
+    assert http.delete("/v1/templates/web@1").status_code == 200
+
+
+def test_the_servers_of_a_template_are_told(http: testclient.TestClient, world: fakes.World) -> None:
+    world.servers["web-02"] = fakes.a_server(name="web-02", id=fakes.an_id(2), template_id=fakes.an_id(202))
+    world.servers["web-03"] = fakes.a_server(name="web-03", id=fakes.an_id(3), template_id=fakes.an_id(201))
+    of_one = http.get("/v1/templates/web@1/servers").json()["servers"]
+    assert [each["name"] for each in of_one] == ["web-03"]
+    of_all = http.get("/v1/templates/web@1/servers", params={"is_every_version": True}).json()["servers"]
+    assert [each["name"] for each in of_all] == ["web-02", "web-03"]
+
+
+def test_a_retention_rule_is_set_listed_applied_and_removed(http: testclient.TestClient, world: fakes.World) -> None:
+    assert http.put("/v1/retention/rules/w*", json={"keep_last": 1}).json() == {
+        "pattern": "w*",
+        "keep_last": 1,
+        "keep_days": None,
+    }
+    assert [each["pattern"] for each in http.get("/v1/retention/rules").json()["rules"]] == ["w*"]
+    report = http.post("/v1/retention/apply", json={"is_dry_run": True}).json()
+    told = [(each["template"]["version"], each["is_kept"], each["pattern"]) for each in report["verdicts"]]
+    assert told == [(2, True, "w*"), (1, False, "w*")]
+    assert http.delete("/v1/retention/rules/w*").status_code == 204
+    assert http.delete("/v1/retention/rules/w*").json()["code"] == "retention-rule-not-found"
+    assert ("apply", True) in world.calls
+
+
+@pytest.mark.parametrize(
+    ("pattern", "body"),
+    [
+        ("ci-*", {"keep_last": 0}),
+        ("ci-*", {"keep_last": 10_001}),
+        ("ci-*", {"keep_last": 5, "keep_days": 0}),
+        ("ci-*", {"keep_days": 5}),
+        ("ci-*", {"keep_last": True}),
+        ("CI*", {"keep_last": 5}),
+        ("%0A", {"keep_last": 5}),
+        ("x" * 64, {"keep_last": 5}),
+    ],
+)
+def test_a_retention_rule_that_cannot_be_is_refused(
+    http: testclient.TestClient, world: fakes.World, pattern: str, body: dict[str, Any]
+) -> None:
+    assert http.put(f"/v1/retention/rules/{pattern}", json=body).status_code == 400
+    assert world.rules == {}
 
 
 def test_operations_are_listed_by_state_and_kind(

@@ -36,7 +36,17 @@ _CAPTURED = {
         ("template list", ["web@2", "web@1", "12 GiB", "production", "Debian"]),
         ("template show web@1", ["Debian GNU/Linux 12", "emptied /etc/machine-id", "! a note", "NVRAM", "1 GiB", "ext4"]),
         ("template edit web@1 --note new", ["changed web@1"]),
-        ("template delete web@1 --yes", ["deleted template web@1"]),
+        ("template delete web@1 --yes", ["deleted template web@1", "in the trash until"]),
+        ("template deprecate web@1 --successor web@2", ["web@1 is deprecated"]),
+        ("template disable web@1", ["web@1 is disabled"]),
+        ("template enable web@1", ["web@1 is active"]),
+        ("template protect web@1", ["web@1 is active, protected"]),
+        ("template unprotect web@1", ["web@1 is active"]),
+        ("template servers web@1", ["NAME"]),
+        ("retention set ci-* --keep-last 5", ["ci-*: the newest 5 of each name stay"]),
+        ("retention set ci-* --keep-last 5 --keep-days 14", ["and those younger than 14 days"]),
+        ("retention list", ["PATTERN"]),
+        ("retention apply --dry-run", ["no template is matched"]),
         ("capture web-01 --dry-run", ["web-01@3", "7 GiB", "5 GiB", "CD-ROM sda: removable", "a warning", "shut down by"]),
         ("deploy web web-02 --dry-run", ["40 GiB", "bridge:br0", "machine type: pc-q35-8.0 -> pc-q35-7.2", "host name by seed"]),
         ("store usage", ["24 GiB", "saved by deduplication", "4 GiB", "web@1", "100 GiB"]),
@@ -61,7 +71,16 @@ def test_people_are_told(run: conftest.CommandLine, arguments: str, told: list[s
         ("template list", "templates"),
         ("template show web@1", "manifest"),
         ("template edit web@1 --tag x", "tags"),
-        ("template delete web@1 --yes", "deleted"),
+        ("template delete web@1 --yes", "trash"),
+        ("template deprecate web@1", "successor_id"),
+        ("template disable web@1", "state"),
+        ("template enable web@1", "state"),
+        ("template protect web@1", "is_protected"),
+        ("template unprotect web@1", "is_protected"),
+        ("template servers web@1", "servers"),
+        ("retention set ci-* --keep-last 5", "keep_last"),
+        ("retention list", "rules"),
+        ("retention apply --yes", "verdicts"),
         ("capture web-01 --dry-run", "estimated_new_bytes"),
         ("capture web-01 --no-wait", "change_token"),
         ("deploy web web-02 --dry-run", "needed_bytes"),
@@ -143,6 +162,10 @@ def test_stop_delete_edit_check_and_sweep_ask_for_what_was_said(run: conftest.Co
     run("server", "delete", "web-01", "--delete-volumes", "--force", "--yes")
     run("template", "edit", "web@1", "--name", "www", "--no-tags")
     run("template", "list", "w*", "--tag", "x")
+    run("template", "list", "--trashed")
+    run("template", "servers", "web", "--all-versions")
+    run("retention", "set", "ci-*", "--keep-last", "5", "--keep-days", "30")
+    run("retention", "apply", "--yes")
     run("operation", "list", "--state", "running", "--kind", "deploy", "--limit", "3")
     run("store", "check", "--sample", "5%", "--no-wait")
     run("store", "sweep", "--grace", "24h", "--yes", "--no-wait")
@@ -151,6 +174,10 @@ def test_stop_delete_edit_check_and_sweep_ask_for_what_was_said(run: conftest.Co
         ("delete", "web-01", True, True),
         ("edit", "web@1", "www", None, ()),
         ("list", "w*", "x", 201, None),
+        ("list", None, None, 201, None, "trash"),
+        ("servers", "web", True),
+        ("set", "ci-*", 5, 30),
+        ("apply", False),
         ("list", (operation.State.RUNNING,), operation.Kind.DEPLOY, 3),
         ("check", 0.05),
         ("sweep", False, 86_400.0),
@@ -158,7 +185,15 @@ def test_stop_delete_edit_check_and_sweep_ask_for_what_was_said(run: conftest.Co
 
 
 @pytest.mark.parametrize(
-    "arguments", ["server delete web-01", "template delete web@1", "operation cancel 0000012d", "store sweep"]
+    "arguments",
+    [
+        "server delete web-01",
+        "template delete web@1",
+        "template purge web@1",
+        "retention apply",
+        "operation cancel 0000012d",
+        "store sweep",
+    ],
 )
 def test_nothing_is_destroyed_unasked_without_a_terminal(
     run: conftest.CommandLine, world: fakes.World, arguments: str
@@ -186,6 +221,12 @@ def test_nothing_is_destroyed_unasked_without_a_terminal(
         "capture web-01 --tag a,b",
         "template edit web@1",
         "template edit web@1 --tag x --no-tags",
+        "retention set ci-*",
+        "retention set ci-* --keep-last 0",
+        "retention set CI --keep-last 5",
+        "retention set a/b --keep-last 5",
+        "retention set ci-* --keep-last 5 --keep-days 0",
+        "retention remove ../x",
         "store check --sample 0%",
         "store check --sample 101%",
         "store sweep --grace -1h --yes",
@@ -267,6 +308,56 @@ def test_a_template_that_is_being_captured_is_shown_without_a_manifest(
     assert "capturing" in run("template", "list").stdout
 
 
+def test_the_trash_is_listed_and_emptied_by_name(run: conftest.CommandLine, world: fakes.World) -> None:
+    run("template", "delete", "web@1", "--yes")
+    assert "web@1" not in run("template", "list").stdout
+    assert "web@1" in run("template", "list", "--trashed").stdout
+    assert "by an administrator" in run("template", "show", "web@1").stdout
+    assert "web@1 is active" in run("template", "restore", "web@1").stdout
+    run("template", "delete", "web@1", "--yes")
+    assert "purged template web@1" in run("template", "purge", "web@1", "--yes").stdout
+    assert [found.version for found in world.templates] == [2]
+
+
+def test_without_a_trash_a_deletion_says_so(run: conftest.CommandLine, world: fakes.World) -> None:
+    world.trash_days = 0
+    assert "estampe store sweep" in run("template", "delete", "web@1", "--yes").stdout
+
+
+def test_a_template_shows_where_it_came_from_and_what_follows_it(run: conftest.CommandLine, world: fakes.World) -> None:
+    world.change_template(
+        "web@1", successor_id=fakes.an_id(202), parent_id=fakes.an_id(9), state=template.State.DEPRECATED
+    )
+    shown = run("template", "show", "web@1").stdout
+    for words in ("deprecated", "web@9", "web-01", "base@4 (deleted)"):
+        assert words in shown
+
+
+def test_servers_of_a_template_are_a_table_of_servers(run: conftest.CommandLine, world: fakes.World) -> None:
+    world.servers["web-02"] = fakes.a_server(name="web-02", id=fakes.an_id(2), template_id=fakes.an_id(201))
+    told = run("template", "servers", "web@1").stdout
+    assert "web-02" in told
+    assert "running" in told
+    assert "web-01" not in told
+
+
+def test_retention_tells_what_goes_and_why_the_others_stay(run: conftest.CommandLine, world: fakes.World) -> None:
+    run("retention", "set", "w*", "--keep-last", "1")
+    dry = run("retention", "apply", "--dry-run").stdout
+    assert "would go" in dry
+    assert "by count: 0 newer versions, 1 stay" in dry
+    assert "deleted" in run("retention", "apply", "--yes").stdout
+    assert "removed the rule for w*" in run("retention", "remove", "w*").stdout
+    assert run("retention", "remove", "w*").exit_code == exits.CODES[errors.NotFound]
+
+
+def test_the_warnings_of_a_deploy_are_told_at_its_end(run: conftest.CommandLine, world: fakes.World) -> None:
+    world.begin(operation.Kind.DEPLOY, "web-02")
+    warned = {"template": "web@1", "servers": [], "warnings": ["template web@1 is deprecated: use web@2 instead"]}
+    world.change(fakes.an_id(301), **_DONE, result=warned)
+    assert "! template web@1 is deprecated: use web@2 instead" in run("operation", "wait", "0000012d").stdout
+
+
 def test_a_server_that_cannot_be_captured_says_why(run: conftest.CommandLine, world: fakes.World) -> None:
     world.problem = "it is a container"
     assert "it is a container" in run("server", "show", "web-01").stdout
@@ -300,7 +391,9 @@ def test_markup_is_text(run: conftest.CommandLine, world: fakes.World) -> None:
 def test_every_command_has_help_with_examples(run_alone: conftest.CommandLine) -> None:
     for arguments in (
         "serve", "doctor", "capture", "deploy", "server list", "server show", "server start", "server stop", "server delete",
-        "template list", "template show", "template edit", "template delete", "operation list", "operation show",
+        "template list", "template show", "template edit", "template delete", "template deprecate", "template disable",
+        "template enable", "template restore", "template protect", "template unprotect", "template purge", "template servers",
+        "retention set", "retention list", "retention remove", "retention apply", "operation list", "operation show",
         "operation wait", "operation cancel", "store usage", "store check", "store sweep",
     ):  # fmt: skip
         result = run_alone(*arguments.split(), "--help")

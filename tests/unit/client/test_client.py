@@ -16,7 +16,8 @@ from tests.unit.api import fakes
 from estampe import errors
 from estampe.client import client
 from estampe.model import operation
-from estampe.schemas import capture, deploy, server, store, template
+from estampe.model import template as model
+from estampe.schemas import capture, deploy, retention, server, store, template
 
 
 def test_answers_are_typed(daemon: client.Client, world: fakes.World) -> None:
@@ -35,7 +36,23 @@ def test_answers_are_typed(daemon: client.Client, world: fakes.World) -> None:
     assert daemon.start_sweep(store.SweepRequest()).kind is operation.Kind.SWEEP
     assert len(daemon.list_operations(states=[operation.State.RUNNING], kind=operation.Kind.SWEEP)) == 1
     assert daemon.get_version().api == "v1"
+    assert daemon.deprecate_template("web@1", template.DeprecateRequest(successor="web@2")).successor_id == fakes.an_id(
+        202
+    )
+    assert daemon.disable_template("web@1").state is model.State.DISABLED
+    assert daemon.enable_template("web@1").state is model.State.ACTIVE
+    assert daemon.protect_template("web@1").is_protected
+    assert not daemon.unprotect_template("web@1").is_protected
+    assert [found.name for found in daemon.list_servers_of_template("web@1")] == []
+    assert daemon.set_retention_rule("w?b*", retention.RetentionRuleRequest(keep_last=1)).pattern == "w?b*"
+    assert [rule.keep_last for rule in daemon.list_retention_rules()] == [1]
+    assert [each.is_kept for each in daemon.apply_retention_rules(retention.ApplyRequest()).verdicts] == [True, False]
+    daemon.remove_retention_rule("w?b*")
+    assert daemon.delete_template("web@1").trash is not None
+    assert [found.version for found in daemon.list_templates(is_trashed=True)] == [1]
+    assert daemon.restore_template("web@1").trash is None
     daemon.delete_template("web@1")
+    daemon.purge_template("web@1")
     daemon.delete_server("web-01", is_volumes_deleted=True, is_forced=False)
     assert world.calls[-1] == ("delete", "web-01", True, False)
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from estampe import errors
 from estampe.db import database, migration, operations, servers, templates
-from estampe.model import account
+from estampe.model import account, template
 
 NOON = datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.UTC)
 
@@ -41,7 +41,7 @@ def test_a_missing_column_would_be_noticed(db):
     """The comparison itself works: it is not empty by accident."""
     db.upgrade()
     with db.write() as connection:
-        connection.execute(sa.text("ALTER TABLE servers DROP COLUMN template_id"))
+        connection.execute(sa.text("ALTER TABLE servers DROP COLUMN template_name"))
         assert [change[0] for change in migration.differences(connection)] == ["add_column"]
 
 
@@ -71,6 +71,37 @@ def test_data_of_the_first_schema_survives_to_the_newest(db):
     running = rows.get(ids["operation"])
     assert (running.progress.done_bytes, running.request, running.started_at) == (5, {"server": "web-01"}, NOON)
     assert [held.operation_id for held in rows.locks_held("server/")] == [ids["operation"]]
+
+
+SECOND_ROWS = r"""
+INSERT INTO servers VALUES (:deployed, :owner, :domain, 'web-01', :base, :at);
+INSERT INTO templates
+VALUES (:base, :owner, 'base', 1, 'active', '', NULL, 'bare', :at, 100, 50, 20, 1, NULL);
+INSERT INTO templates
+VALUES (:template, :owner, 'web', 3, 'deleting', '', :deployed, 'web-01', :at, 100, 50, 20, 1, NULL);
+INSERT INTO template_tags VALUES (:template, 'blue', 0)
+"""
+
+
+def test_templates_of_the_first_schema_have_a_life_and_know_where_they_came_from(db):
+    """Written in the SQL of 0001, with a server that was deployed and captured, and a deletion that was cut off."""
+    db.upgrade("0001")
+    ids = {name: uuid.uuid4() for name in ("deployed", "domain", "base", "template")}
+    values = {name: each.hex for name, each in ids.items()}
+    values |= {"owner": account.DEFAULT_ACCOUNT_ID.hex, "at": "2026-03-01 12:00:00.000000"}
+    with db.write() as connection:
+        for statement in SECOND_ROWS.split(";"):
+            connection.execute(sa.text(statement), values)
+    db.upgrade()
+    rows = templates.Templates(db)
+    base, web = rows.get(ids["base"]), rows.get(ids["template"])
+    assert (base.state, base.is_protected, base.successor_id, base.parent_id, base.trash) == (
+        template.State.ACTIVE, False, None, None, None,
+    )  # fmt: skip
+    assert (web.state, web.parent_id, web.tags) == (template.State.DELETING, base.id, ("blue",))
+    assert rows.protect(base.id, is_protected=True).is_protected
+    assert rows.remove(web.id)
+    assert servers.Servers(db, clock=lambda: NOON).get(ids["deployed"]).template_name is None
 
 
 def test_a_database_of_a_newer_estampe_is_left_alone(db):

@@ -344,13 +344,14 @@ def test_too_little_space_is_seen_before_anything_is_made(stocked):
 def test_a_template_is_kept_while_a_deploy_reads_it(stocked):
     started = stocked.deploy()
     with pytest.raises(errors.TemplateInUse, match=str(started.id)):
-        stocked.services.templates.delete(OWNER, "web")
+        stocked.services.life.delete(OWNER, "web", by="a test")
     stocked.succeed(started)
-    stocked.services.templates.delete(OWNER, "web")
+    stocked.services.life.delete(OWNER, "web", by="a test")
+    stocked.services.life.purge(OWNER, "web@1")
     assert list(stocked.store.list_manifests()) == []
     with pytest.raises(errors.TemplateNotFound):
         stocked.deploy(name="late")
-    assert stocked.services.servers.get(OWNER, "new").summary.template.endswith("(deleted)")
+    assert stocked.services.servers.get(OWNER, "new").summary.template == "web@1 (deleted)"
 
 
 def test_a_volume_that_somebody_made_meanwhile_is_never_touched(stocked):
