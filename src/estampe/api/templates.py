@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Annotated
 
 import fastapi
 
+from estampe import errors
 from estampe.api import dependencies as given
+from estampe.api import etag, problems
 from estampe.schemas import template
 
 router = fastapi.APIRouter(prefix="/templates", tags=["templates"])
@@ -15,44 +16,65 @@ router = fastapi.APIRouter(prefix="/templates", tags=["templates"])
 
 @router.get("")
 def list_templates(
+    services: given.Services, owner_id: given.OwnerId, query: Annotated[template.ListQuery, fastapi.Query()]
+) -> template.TemplateList:
+    """A page of templates; by name, newest version first, unless sorted otherwise."""
+    page = services.templates.list(owner_id, query.to_domain())
+    return template.TemplateList(
+        templates=[template.Template.model_validate(each) for each in page.items], next=page.next
+    )
+
+
+@router.get(
+    "/{reference}",
+    response_model=template.TemplateDetail,
+    responses={**problems.answers(errors.TemplateNotFound, errors.ManifestCorrupt), **etag.NOT_MODIFIED},
+)
+def get_template(
+    services: given.Services, owner_id: given.OwnerId, reference: given.Reference, seen: etag.IfNoneMatch
+) -> fastapi.Response:
+    """One template with what its manifest says; its ETag stays until the template is changed."""
+    found = services.templates.get(owner_id, reference)
+    headers = {"etag": found.template.etag}
+    if seen.has(found.template.etag):
+        return fastapi.Response(status_code=304, headers=headers)
+    return problems.AsciiJSON(template.TemplateDetail.model_validate(found).model_dump(mode="json"), headers=headers)
+
+
+@router.patch(
+    "/{reference}",
+    responses=problems.answers(errors.TemplateNotFound, errors.InvalidName, errors.NameInUse, errors.TemplateChanged),
+)
+def edit_template(
     services: given.Services,
     owner_id: given.OwnerId,
-    name: Annotated[str | None, fastapi.Query(max_length=64, description="shell pattern, as web*")] = None,
-    tag: Annotated[str | None, fastapi.Query(max_length=64)] = None,
-    limit: Annotated[int, fastapi.Query(ge=1, le=1000)] = 100,
-    after: Annotated[uuid.UUID | None, fastapi.Query(description="`next` of the page before")] = None,
-) -> template.TemplateList:
-    """A page of templates, by name, newest version first."""
-    # One more than asked for tells whether there is a next page.
-    found = services.templates.list(owner_id, name_glob=name, tag=tag, limit=limit + 1, after=after)
-    page = [template.Template.model_validate(each) for each in found[:limit]]
-    return template.TemplateList(templates=page, next=page[-1].id if len(found) > limit else None)
-
-
-@router.get("/{reference}")
-def get_template(
-    services: given.Services, owner_id: given.OwnerId, reference: given.Reference
-) -> template.TemplateDetail:
-    """One template with what its manifest says."""
-    return template.TemplateDetail.model_validate(services.templates.get(owner_id, reference))
-
-
-@router.patch("/{reference}")
-def edit_template(
-    services: given.Services, owner_id: given.OwnerId, reference: given.Reference, request: template.EditRequest
+    reference: given.Reference,
+    request: template.EditRequest,
+    response: fastapi.Response,
+    if_match: etag.IfMatch,
 ) -> template.Template:
-    """Change name, note or tags."""
+    """Change name, note or tags; with If-Match, only what the caller has seen."""
     edited = services.templates.edit(
         owner_id,
         reference,
         name=request.name,
         note=request.note,
         tags=None if request.tags is None else tuple(dict.fromkeys(request.tags)),
+        etags=if_match,
     )
+    response.headers["etag"] = edited.etag
     return template.Template.model_validate(edited)
 
 
-@router.delete("/{reference}", status_code=204)
-def delete_template(services: given.Services, owner_id: given.OwnerId, reference: given.Reference) -> None:
-    """Remove a template; a later sweep frees what no other template needs."""
-    services.templates.delete(owner_id, reference)
+@router.delete(
+    "/{reference}",
+    status_code=204,
+    responses=problems.answers(
+        errors.TemplateNotFound, errors.TemplateInUse, errors.TemplateStateForbids, errors.TemplateChanged
+    ),
+)
+def delete_template(
+    services: given.Services, owner_id: given.OwnerId, reference: given.Reference, if_match: etag.IfMatch
+) -> None:
+    """Remove a template; with If-Match, only as the caller has seen it. A later sweep frees what no other template needs."""
+    services.templates.delete(owner_id, reference, etags=if_match)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from estampe import errors
@@ -10,7 +11,7 @@ from estampe.catalogue import views
 from estampe.db import operations as operation_rows
 from estampe.db import templates as template_rows
 from estampe.jobs import locks
-from estampe.model import manifest
+from estampe.model import listing, manifest
 from estampe.model import template as templates
 from estampe.store import base as stores
 from estampe.store import manifests
@@ -24,16 +25,9 @@ class TemplateService:
     rows: template_rows.Templates
     operations: operation_rows.Operations
 
-    def list(
-        self, owner_id: uuid.UUID, *, name_glob: str | None, tag: str | None, limit: int, after: uuid.UUID | None
-    ) -> list[templates.Template]:
-        """At most `limit`, by name, newest version first, those behind the template `after`."""
-        behind = None if after is None else self._position(owner_id, after)
-        return self.rows.list(owner_id, name_glob=name_glob, tag=tag, limit=limit, after=behind)
-
-    def _position(self, owner_id: uuid.UUID, template_id: uuid.UUID) -> tuple[str, int]:
-        found = self.rows.resolve(owner_id, str(template_id))
-        return found.name, found.version
+    def list(self, owner_id: uuid.UUID, query: listing.TemplateQuery) -> listing.Page[templates.Template]:
+        """A page of the account's templates. Raises: errors.InvalidRequest."""
+        return self.rows.list(owner_id, query)
 
     def get(self, owner_id: uuid.UUID, reference: str) -> views.TemplateDetail:
         """One, with what its manifest says. Raises: errors.TemplateNotFound, errors.ManifestCorrupt."""
@@ -43,22 +37,32 @@ class TemplateService:
         return views.TemplateDetail(template=found, manifest=_summary(manifests.get(self.store, found.id)))
 
     def edit(
-        self, owner_id: uuid.UUID, reference: str, *, name: str | None, note: str | None, tags: tuple[str, ...] | None
+        self,
+        owner_id: uuid.UUID,
+        reference: str,
+        *,
+        name: str | None,
+        note: str | None,
+        tags: tuple[str, ...] | None,
+        etags: Collection[str] | None = None,
     ) -> templates.Template:
-        """Change what is not None. Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse."""
-        found = self.rows.resolve(owner_id, reference)
-        return self.rows.edit(found.id, name=name, note=note, tags=tags)
+        """Change what is not None, if its ETag is one of `etags` where some are given.
 
-    def delete(self, owner_id: uuid.UUID, reference: str) -> None:
+        Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse, errors.TemplateChanged.
+        """
+        found = self.rows.resolve(owner_id, reference)
+        return self.rows.edit(found.id, name=name, note=note, tags=tags, etags=etags)
+
+    def delete(self, owner_id: uuid.UUID, reference: str, *, etags: Collection[str] | None = None) -> None:
         """Hide the row, remove the manifest, remove the row; its chunks go with the next sweep.
 
-        Raises: errors.TemplateNotFound, errors.TemplateInUse.
+        Raises: errors.TemplateNotFound, errors.TemplateInUse, errors.TemplateChanged where its ETag is none of `etags`.
         """
         found = self.rows.resolve(owner_id, reference)
         if found.state is templates.State.CAPTURING:
             advice = "it is being captured: cancel that operation instead"
             raise errors.TemplateStateForbids(template=reference, state=found.state, advice=advice)
-        self.rows.begin_delete(found.id)
+        self.rows.begin_delete(found.id, etags=etags)
         # A deploy takes its lock first and looks at the state then; this looks at the locks after changing the state:
         # whoever comes second sees the other.
         holder = locks.find_holder(self.operations, locks.template(found.id))

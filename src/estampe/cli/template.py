@@ -8,6 +8,8 @@ import typer
 
 from estampe import units
 from estampe.cli import describe, options, output, summary, terminal, text
+from estampe.model import listing
+from estampe.model import template as templates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,9 +37,21 @@ def list_templates(
         str | None, typer.Argument(metavar="[NAME]", help="Only these names; a pattern, as 'web*'.")
     ] = None,
     tag: Annotated[str | None, typer.Option("--tag", help="Only templates with this tag.")] = None,
+    states: Annotated[
+        list[templates.State] | None, typer.Option("--state", help="Only templates in this state; may be repeated.")
+    ] = None,
+    is_sealed: Annotated[
+        bool | None, typer.Option("--sealed/--not-sealed", help="Only templates that are sealed, or are not.")
+    ] = None,
+    guest: Annotated[
+        str | None, typer.Option("--guest", help="Only templates of these guests; a pattern, as '*debian*'.")
+    ] = None,
+    sort: Annotated[
+        listing.TemplateSort, typer.Option("--sort", help="`-` is descending.")
+    ] = listing.TemplateSort.NAME,
     form: output.Option = output.Output.TABLE,
 ) -> None:
-    """List templates, by name, the newest version first.
+    """List templates; by name, the newest version first, unless sorted otherwise.
 
     SIZE is what a server gets, DATA what is stored of it before compression and deduplication, NEW what the capture
     added to the store.
@@ -46,16 +60,19 @@ def list_templates(
     Examples:
       estampe template list
       estampe template list 'web*' --tag production
+      estampe template list --guest '*debian*' --sealed --sort -created
     """
     from estampe.client import client
     from estampe.schemas import template
 
     with client.Client() as daemon:
-        templates = list(daemon.list_templates(name=name, tag=tag))
+        found = list(
+            daemon.list_templates(name=name, tag=tag, states=states or (), is_sealed=is_sealed, guest=guest, sort=sort)
+        )
     if form is output.Output.JSON:
-        terminal.document(template.TemplateList(templates=templates, next=None))
+        terminal.document(template.TemplateList(templates=found, next=None))
     else:
-        terminal.say(_table(templates))
+        terminal.say(_table(found))
 
 
 @app.command("show")
@@ -133,7 +150,7 @@ def delete_template(
         terminal.say([f"deleted template {text.plain(reference)}"])
 
 
-def _table(templates: Sequence[template.Template]) -> list[str]:
+def _table(listed: Sequence[template.Template]) -> list[str]:
     rows = [
         (
             found.reference,
@@ -146,7 +163,7 @@ def _table(templates: Sequence[template.Template]) -> list[str]:
             found.guest_product,
             ", ".join(found.tags),
         )
-        for found in templates
+        for found in listed
     ]
     return text.table(_COLUMNS, rows)
 

@@ -1,26 +1,19 @@
-"""The typed client: a method per route, schemas in and out, errors as `estampe.errors`."""
+"""The typed clients: a method per route, schemas in and out, errors as `estampe.errors`."""
 
 from __future__ import annotations
 
 import os
-import uuid
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 import pydantic
 
-from estampe import errors
-from estampe.client import transport
-from estampe.model import operation as operations
-from estampe.schemas import capture, deploy, operation, server, store, system, template, wire
+from estampe.client import calls, exchange, transport
+from estampe.client.method import Ask, Each, Follow
+from estampe.schemas import wire
 
 SOCKET_VARIABLE: Final = "ESTAMPE_SOCKET"
 DEFAULT_SOCKET: Final = Path("/run/estampe/estampe.sock")
-_PLAN_SECONDS: Final = 300.0  # a plan reads the extents of every volume; usage every manifest
-_START_SECONDS: Final = 120.0  # of a server, by libvirt on a busy host
-_MARGIN_SECONDS: Final = 15.0  # between the end of a wait in the daemon and our giving up on it
-_PAGE: Final = 200
 _Request = TypeVar("_Request", bound=wire.Request)
 
 
@@ -37,158 +30,79 @@ def make(kind: type[_Request], **fields: Any) -> _Request:
         raise wire.invalid_request([dict(problem) for problem in error.errors()]) from error
 
 
-class Client:
-    """Estampe's daemon. Context manager; not for several threads.
+class Routes:
+    """The methods that both clients have; what each asks is in `calls`.
 
     Every method raises errors.DaemonUnavailable, errors.SocketDenied and what its route answers.
     """
 
-    def __init__(self, socket: Path | None = None, *, request_seconds: float = transport.REQUEST_SECONDS) -> None:
-        self._daemon = transport.Transport(socket or socket_path(), request_seconds=request_seconds)
+    list_servers = Each(calls.list_servers)
+    get_server = Ask(calls.get_server)
+    start_server = Ask(calls.start_server)
+    stop_server = Ask(calls.stop_server)
+    delete_server = Ask(calls.delete_server)
 
-    def __enter__(self) -> Self:
-        return self
+    plan_capture = Ask(calls.plan_capture)
+    start_capture = Ask(calls.start_capture)
+    plan_deployment = Ask(calls.plan_deployment)
+    start_deployment = Ask(calls.start_deployment)
 
-    def __exit__(self, *exc: object) -> None:
-        self._daemon.__exit__(*exc)
+    list_templates = Each(calls.list_templates)
+    get_template = Ask(calls.get_template)
+    edit_template = Ask(calls.edit_template)
+    delete_template = Ask(calls.delete_template)
 
-    # --- servers
+    list_operations = Each(calls.list_operations)
+    get_operation = Ask(calls.get_operation)
+    wait_operation = Ask(calls.wait_operation)
+    watch_operation = Follow(calls.watch_operation)
+    cancel_operation = Ask(calls.cancel_operation)
 
-    def list_servers(self) -> list[server.Server]:
-        """All servers, by name."""
-        return self._daemon.ask(server.ServerList, "GET", "/servers").servers
+    get_usage = Ask(calls.get_usage)
+    start_check = Ask(calls.start_check)
+    start_sweep = Ask(calls.start_sweep)
 
-    def get_server(self, reference: str) -> server.ServerDetail:
-        """One server."""
-        return self._daemon.ask(server.ServerDetail, "GET", _server(reference))
-
-    def start_server(self, reference: str) -> server.Server:
-        """Start it; returns when it has started."""
-        return self._daemon.ask(server.Server, "POST", f"{_server(reference)}/start", timeout_seconds=_START_SECONDS)
-
-    def stop_server(self, reference: str, request: server.StopRequest) -> server.Server:
-        """Shut it down; returns when it is off."""
-        return self._daemon.ask(
-            server.Server,
-            "POST",
-            f"{_server(reference)}/stop",
-            body=request,
-            timeout_seconds=request.timeout_seconds + _START_SECONDS,
-        )
-
-    def delete_server(self, reference: str, *, is_volumes_deleted: bool, is_forced: bool) -> None:
-        """Remove it."""
-        query = {"is_volumes_deleted": is_volumes_deleted, "is_forced": is_forced}
-        self._daemon.send("DELETE", _server(reference), query=query, timeout_seconds=_START_SECONDS)
-
-    # --- captures and deployments
-
-    def plan_capture(self, request: capture.CaptureRequest) -> capture.CapturePlan:
-        """What the capture would do."""
-        return self._daemon.ask(
-            capture.CapturePlan, "POST", "/captures/plan", body=request, timeout_seconds=_PLAN_SECONDS
-        )
-
-    def start_capture(self, request: capture.CaptureRequest) -> operation.Operation:
-        """Begin a capture."""
-        return self._daemon.ask(operation.Operation, "POST", "/captures", body=request, timeout_seconds=_PLAN_SECONDS)
-
-    def plan_deployment(self, request: deploy.DeployRequest) -> deploy.DeployPlan:
-        """What the deployment would do."""
-        return self._daemon.ask(
-            deploy.DeployPlan, "POST", "/deployments/plan", body=request, timeout_seconds=_PLAN_SECONDS
-        )
-
-    def start_deployment(self, request: deploy.DeployRequest) -> operation.Operation:
-        """Begin a deployment."""
-        return self._daemon.ask(
-            operation.Operation, "POST", "/deployments", body=request, timeout_seconds=_PLAN_SECONDS
-        )
-
-    # --- templates
-
-    def list_templates(self, *, name: str | None = None, tag: str | None = None) -> Iterator[template.Template]:
-        """All templates that fit, page by page."""
-        after: uuid.UUID | None = None
-        while True:
-            query = {"name": name, "tag": tag, "limit": _PAGE, "after": str(after) if after else None}
-            page = self._daemon.ask(template.TemplateList, "GET", "/templates", query=query)
-            yield from page.templates
-            after = page.next
-            if after is None:
-                return
-
-    def get_template(self, reference: str) -> template.TemplateDetail:
-        """One template."""
-        return self._daemon.ask(template.TemplateDetail, "GET", _template(reference), timeout_seconds=_PLAN_SECONDS)
-
-    def edit_template(self, reference: str, request: template.EditRequest) -> template.Template:
-        """Change it."""
-        return self._daemon.ask(template.Template, "PATCH", _template(reference), body=request)
-
-    def delete_template(self, reference: str) -> None:
-        """Remove it."""
-        self._daemon.send("DELETE", _template(reference), timeout_seconds=_START_SECONDS)
-
-    # --- operations
-
-    def list_operations(
-        self, *, states: Sequence[operations.State] = (), kind: operations.Kind | None = None, limit: int = 100
-    ) -> list[operation.Operation]:
-        """Operations, the newest first."""
-        query = {"state": [state.value for state in states], "kind": kind.value if kind else None, "limit": limit}
-        return self._daemon.ask(operation.OperationList, "GET", "/operations", query=query).operations
-
-    def get_operation(self, reference: str) -> operation.Operation:
-        """One operation as it stands."""
-        return self._daemon.ask(operation.Operation, "GET", _operation(reference))
-
-    def wait_operation(self, reference: str, *, seen: str | None, wait_seconds: float) -> operation.Operation:
-        """One operation when it differs from `seen` (a change token), has ended, or those seconds have passed."""
-        return self._daemon.ask(
-            operation.Operation,
-            "GET",
-            _operation(reference),
-            query={"wait": wait_seconds, "seen": seen},
-            timeout_seconds=wait_seconds + _MARGIN_SECONDS,
-        )
-
-    def cancel_operation(self, reference: str) -> operation.Operation:
-        """Ask it to stop."""
-        return self._daemon.ask(operation.Operation, "POST", f"{_operation(reference)}/cancel")
-
-    # --- store
-
-    def get_usage(self) -> store.Usage:
-        """What the store holds."""
-        return self._daemon.ask(store.Usage, "GET", "/store/usage", timeout_seconds=_PLAN_SECONDS)
-
-    def start_check(self, request: store.CheckRequest) -> operation.Operation:
-        """Begin to verify the store."""
-        return self._daemon.ask(operation.Operation, "POST", "/store/check", body=request)
-
-    def start_sweep(self, request: store.SweepRequest) -> operation.Operation:
-        """Begin to sweep the store."""
-        return self._daemon.ask(operation.Operation, "POST", "/store/sweep", body=request)
-
-    # --- the daemon itself
-
-    def get_version(self) -> system.Version:
-        """Which Estampe answers."""
-        return self._daemon.ask(system.Version, "GET", "/version")
-
-    def get_health(self) -> system.Health:
-        """Whether it answers."""
-        return self._daemon.ask(system.Health, "GET", "/health")
+    get_version = Ask(calls.get_version)
+    get_health = Ask(calls.get_health)
+    get_readiness = Ask(calls.get_readiness)
+    get_metrics = Ask(calls.get_metrics)
 
 
-def _server(reference: str) -> str:
-    return f"/servers/{transport.segment(reference, errors.ServerNotFound(server=reference))}"
+class Client(Routes, transport.Blocking):
+    """Estampe's daemon, at its unix socket or at a URL. Context manager; not for several threads.
+
+    `ca` is a PEM file of who signed the certificate at the URL; `pause_seconds` lie between two tries to reach a daemon
+    that went away.
+    """
+
+    def __init__(
+        self,
+        socket: Path | None = None,
+        *,
+        url: str | None = None,
+        ca: Path | None = None,
+        request_seconds: float = transport.REQUEST_SECONDS,
+        pause_seconds: float = transport.PAUSE_SECONDS,
+    ) -> None:
+        super().__init__(_daemon(socket, url, ca), request_seconds=request_seconds, pause_seconds=pause_seconds)
 
 
-def _template(reference: str) -> str:
-    return f"/templates/{transport.segment(reference, errors.TemplateNotFound(template=reference))}"
+class AsyncClient(Routes, transport.Awaiting):
+    """The same for asyncio: every method is awaited, or iterated with `async for`."""
+
+    def __init__(
+        self,
+        socket: Path | None = None,
+        *,
+        url: str | None = None,
+        ca: Path | None = None,
+        request_seconds: float = transport.REQUEST_SECONDS,
+        pause_seconds: float = transport.PAUSE_SECONDS,
+    ) -> None:
+        super().__init__(_daemon(socket, url, ca), request_seconds=request_seconds, pause_seconds=pause_seconds)
 
 
-def _operation(reference: str) -> str:
-    return f"/operations/{transport.segment(reference, errors.OperationNotFound(operation=reference))}"
+def _daemon(socket: Path | None, url: str | None, ca: Path | None) -> exchange.Daemon:
+    if url is not None:
+        return exchange.Daemon(url=url, ca=ca)
+    return exchange.Daemon(socket=socket or socket_path())

@@ -5,17 +5,34 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import uuid
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import database, schema
-from estampe.model import template
+from estampe.db import database, paging, schema
+from estampe.model import listing, template
 
 _table = schema.templates
 _tags = schema.template_tags
+_id = paging.Key(column=_table.c.id, of=lambda each: each.id, kind=uuid.UUID)
+_version = paging.Key(column=_table.c.version, of=lambda each: each.version, kind=int, is_descending=True)
+_created = paging.Key(column=_table.c.created_at, of=lambda each: each.created_at, kind=datetime.datetime)
+_name = paging.Key(column=_table.c.name, of=lambda each: each.name, kind=str)
+# Without a size, while it is captured, a template counts as empty. No index serves this: an account's templates are few.
+_size = paging.Key(
+    column=sa.func.coalesce(_table.c.logical_bytes, 0), of=lambda each: each.logical_bytes or 0, kind=int
+)
+_ALL: Final = listing.TemplateQuery()
+_ORDERS: Final = {
+    listing.TemplateSort.NAME: (_name, _version),
+    listing.TemplateSort.NAME_DESCENDING: (dataclasses.replace(_name, is_descending=True), _version),
+    listing.TemplateSort.CREATED: (_created, _id),
+    listing.TemplateSort.CREATED_DESCENDING: (dataclasses.replace(_created, is_descending=True), _id),
+    listing.TemplateSort.SIZE: (_size, _id),
+    listing.TemplateSort.SIZE_DESCENDING: (dataclasses.replace(_size, is_descending=True), _id),
+}
 
 
 class Templates:
@@ -75,10 +92,13 @@ class Templates:
                 raise _forbidden(present, "it cannot be published")
             return _move(connection, present, template.State.ACTIVE, **facts)
 
-    def begin_delete(self, template_id: uuid.UUID) -> template.Template:
-        """To DELETING, from any state: from now on nothing new can use it. Raises: errors.TemplateNotFound."""
+    def begin_delete(self, template_id: uuid.UUID, *, etags: Collection[str] | None = None) -> template.Template:
+        """To DELETING, from any state: from now on nothing new can use it.
+
+        Raises: errors.TemplateNotFound, errors.TemplateChanged where `etags` are given and its own is none of them.
+        """
         with self._db.write() as connection:
-            return _move(connection, _get(connection, template_id), template.State.DELETING)
+            return _move(connection, _get_unchanged(connection, template_id, etags), template.State.DELETING)
 
     def abandon_delete(self, template_id: uuid.UUID) -> template.Template:
         """DELETING back to ACTIVE, while nothing of it has gone; an ACTIVE one stays.
@@ -137,43 +157,47 @@ class Templates:
 
     def edit(
         self, template_id: uuid.UUID, *, name: str | None = None, note: str | None = None,
-        tags: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None, etags: Collection[str] | None = None,
     ) -> template.Template:  # fmt: skip
         """Change what is given; a renamed template keeps its version number.
 
-        Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse where the new name has that version already.
+        Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse where the new name has that version already,
+        errors.TemplateChanged where `etags` are given and its own is none of them.
         """
         values = {key: value for key, value in (("name", name), ("note", note)) if value is not None}
         with self._db.write() as connection:
-            present = _get(connection, template_id)
+            present = _get_unchanged(connection, template_id, etags)
             if name is not None and name != present.name:
                 _check_free(connection, present, template.check_name(name))
-            if values:
-                connection.execute(sa.update(_table).where(_table.c.id == template_id).values(values))
+            is_retagged = tags is not None and tuple(dict.fromkeys(tags)) != present.tags
+            if is_retagged or any(getattr(present, key) != value for key, value in values.items()):
+                # Tags are rows of their own, but a change of the template all the same: they raise its revision too.
+                kept = {"note": present.note}
+                connection.execute(sa.update(_table).where(_table.c.id == template_id).values(kept | values))
             if tags is not None:
                 _set_tags(connection, template_id, tags)
             return _get(connection, template_id)
 
-    def list(
-        self, owner_id: uuid.UUID, *, name_glob: str | None = None, tag: str | None = None, limit: int = 100,
-        after: tuple[str, int] | None = None,
-    ) -> list[template.Template]:  # fmt: skip
-        """A page of the account's templates in any state, by name, newest version first.
-
-        In `name_glob`, `*` is any run of characters and `?` any one. `after` is the (name, version) of the last template
-        of the page before, which may be gone by now.
-        """
-        query = sa.select(_table).where(_table.c.owner_id == owner_id)
-        if name_glob is not None:
-            query = query.where(_table.c.name.like(_like(name_glob), escape="\\"))
-        if tag is not None:
-            query = query.where(_table.c.id.in_(sa.select(_tags.c.template_id).where(_tags.c.tag == tag)))
-        if after is not None:
-            name, version = after
-            same_name = sa.and_(_table.c.name == name, _table.c.version < version)
-            query = query.where(sa.or_(_table.c.name > name, same_name))
+    def list(self, owner_id: uuid.UUID, query: listing.TemplateQuery = _ALL) -> listing.Page[template.Template]:
+        """A page of the account's templates. Raises: errors.InvalidRequest where `after` is no cursor of that sort."""
+        order = paging.Order(query.sort, _ORDERS[query.sort])
+        wanted = sa.select(_table).where(_table.c.owner_id == owner_id, *_conditions(query))
         with self._db.read() as connection:
-            return _fetch(connection, query.order_by(_table.c.name, _table.c.version.desc()).limit(limit))
+            found = _fetch(connection, order.apply(wanted, after=query.after, limit=query.limit))
+        return order.page(found, query.limit)
+
+
+def _conditions(query: listing.TemplateQuery) -> Iterable[sa.ColumnElement[bool]]:
+    if query.name_glob is not None:
+        yield _table.c.name.like(paging.like(query.name_glob), escape="\\")
+    if query.tag is not None:
+        yield _table.c.id.in_(sa.select(_tags.c.template_id).where(_tags.c.tag == query.tag))
+    if query.states:
+        yield _table.c.state.in_(query.states)
+    if query.is_sealed is not None:
+        yield _table.c.is_sealed.is_(query.is_sealed)
+    if query.guest_glob is not None:
+        yield sa.func.lower(_table.c.guest_product).like(paging.like(query.guest_glob.lower()), escape="\\")
 
 
 def _move(
@@ -185,7 +209,7 @@ def _move(
     if state not in template.MOVES[present.state]:
         raise _forbidden(present, f"it cannot become {state}")
     connection.execute(sa.update(_table).where(_table.c.id == present.id).values(state=state, **facts))
-    return dataclasses.replace(present, state=state, **facts)
+    return _get(connection, present.id)
 
 
 def _forbidden(present: template.Template, advice: str) -> errors.TemplateStateForbids:
@@ -227,6 +251,16 @@ def _get(connection: sa.Connection, template_id: uuid.UUID) -> template.Template
     return found
 
 
+def _get_unchanged(
+    connection: sa.Connection, template_id: uuid.UUID, etags: Collection[str] | None
+) -> template.Template:
+    """Raises: errors.TemplateNotFound, errors.TemplateChanged."""
+    found = _get(connection, template_id)
+    if etags is not None and found.etag not in etags:
+        raise errors.TemplateChanged(template=f"{found.name}@{found.version}", etag=found.etag)
+    return found
+
+
 def _fetch(connection: sa.Connection, query: sa.Select[Any]) -> list[template.Template]:
     rows = connection.execute(query).mappings().all()
     tags: dict[uuid.UUID, list[str]] = {row["id"]: [] for row in rows}
@@ -237,9 +271,3 @@ def _fetch(connection: sa.Connection, query: sa.Select[Any]) -> list[template.Te
         template.Template(**{**row, "state": template.State(row["state"]), "tags": tuple(tags[row["id"]])})
         for row in rows
     ]
-
-
-def _like(glob: str) -> str:
-    """The LIKE pattern of a glob, with a backslash as its escape."""
-    escaped = glob.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return escaped.replace("*", "%").replace("?", "_")

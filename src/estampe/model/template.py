@@ -49,6 +49,12 @@ class Template:
     new_bytes: int | None  # stored bytes that this capture added
     is_sealed: bool | None
     guest_product: str | None
+    revision: int = 1  # raised by every change of the row
+
+    @property
+    def etag(self) -> str:
+        """Names this template as it is now: another template, or a change of this one, has another."""
+        return f'"{self.id}.{self.revision}"'
 
 
 @dataclass(frozen=True, slots=True)

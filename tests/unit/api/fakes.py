@@ -7,19 +7,22 @@ import datetime
 import fnmatch
 import threading
 import uuid
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from estampe import errors
+from estampe import correlation, errors
 from estampe.api import services
 from estampe.capture import request as capture_request
 from estampe.catalogue import views as template_views
+from estampe.db import idempotency
 from estampe.deploy import request as deploy_request
-from estampe.model import account, configuration, guest, operation, power, template
+from estampe.model import account, configuration, guest, listing, operation, power, template
 from estampe.servers import views as server_views
 from estampe.store import manifests, usage
 from estampe.virt import base as virt
 
+_Item = TypeVar("_Item")
 GIB = 1024**3
 NOW = datetime.datetime(2026, 11, 23, 12, 0, tzinfo=datetime.UTC)
 OWNER = account.DEFAULT_ACCOUNT_ID
@@ -159,6 +162,7 @@ class World:
     script: list[dict[str, Any]] = field(default_factory=list)  # what `wait` finds changed, call by call
     failure: Exception | None = None
     calls: list[tuple[Any, ...]] = field(default_factory=list)
+    keys: dict[str, idempotency.Claim] = field(default_factory=dict)
     unreadable: tuple[manifests.Unreadable, ...] = ()
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -174,14 +178,21 @@ class World:
             raise self.failure
 
     def begin(self, kind: operation.Kind, subject: str, request: dict[str, Any] | None = None) -> operation.Operation:
-        begun = an_operation(id=an_id(301 + len(self.operations)), kind=kind, subject=subject, request=request or {})
+        begun = an_operation(
+            id=correlation.planned_operation_id() or an_id(301 + len(self.operations)),
+            kind=kind,
+            subject=subject,
+            request=request or {},
+            request_id=correlation.request_id(),
+        )
         self.operations[begun.id] = begun
         return begun
 
     def change(self, operation_id: uuid.UUID, **changes: Any) -> None:
         """Something happens to an operation; who waits for it hears of it."""
         with self.changed:
-            self.operations[operation_id] = dataclasses.replace(self.operations[operation_id], **changes)
+            before = self.operations[operation_id]
+            self.operations[operation_id] = dataclasses.replace(before, revision=before.revision + 1, **changes)
             self.changed.notify_all()
 
     def services(self) -> services.Services:
@@ -192,6 +203,8 @@ class World:
             templates=Templates(self),
             operations=Operations(self),
             storage=Storage(self),
+            idempotency=Keys(self),
+            readiness=Readiness(self),
         )
 
 
@@ -199,9 +212,11 @@ class World:
 class Servers:
     world: World
 
-    def list(self, owner_id: uuid.UUID) -> list[server_views.ServerView]:
-        self.world.note("list", owner_id)
-        return sorted(self.world.servers.values(), key=lambda server: server.name)
+    def list(self, owner_id: uuid.UUID, query: listing.ServerQuery) -> listing.Page[server_views.ServerView]:
+        self.world.note("list", query)
+        found = [each for each in self.world.servers.values() if fnmatch.fnmatchcase(each.name, query.name_glob or "*")]
+        found = [each for each in found if not query.power_states or each.power_state in query.power_states]
+        return _page(sorted(found, key=lambda server: server.name), "name", query.limit, query.after)
 
     def get(self, owner_id: uuid.UUID, reference: str) -> server_views.ServerDetail:
         self.world.note("get", reference)
@@ -312,15 +327,11 @@ class Deployments:
 class Templates:
     world: World
 
-    def list(
-        self, owner_id: uuid.UUID, *, name_glob: str | None, tag: str | None, limit: int, after: uuid.UUID | None
-    ) -> list[template.Template]:
-        self.world.note("list", name_glob, tag, limit, after)
-        found = [each for each in self.world.templates if fnmatch.fnmatchcase(each.name, name_glob or "*")]
-        found = [each for each in found if tag is None or tag in each.tags]
-        ids = [each.id for each in found]
-        start = ids.index(after) + 1 if after in ids else 0
-        return found[start : start + limit]
+    def list(self, owner_id: uuid.UUID, query: listing.TemplateQuery) -> listing.Page[template.Template]:
+        self.world.note("list", query)
+        found = [each for each in self.world.templates if fnmatch.fnmatchcase(each.name, query.name_glob or "*")]
+        found = [each for each in found if query.tag is None or query.tag in each.tags]
+        return _page(found, query.sort, query.limit, query.after)
 
     def get(self, owner_id: uuid.UUID, reference: str) -> template_views.TemplateDetail:
         self.world.note("get", reference)
@@ -329,18 +340,34 @@ class Templates:
         return template_views.TemplateDetail(template=found, manifest=a_manifest() if is_complete else None)
 
     def edit(
-        self, owner_id: uuid.UUID, reference: str, *, name: str | None, note: str | None, tags: tuple[str, ...] | None
+        self,
+        owner_id: uuid.UUID,
+        reference: str,
+        *,
+        name: str | None,
+        note: str | None,
+        tags: tuple[str, ...] | None,
+        etags: Collection[str] | None = None,
     ) -> template.Template:
         self.world.note("edit", reference, name, note, tags)
+        if name is not None:
+            template.check_name(name)
         changes = {"name": name, "note": note, "tags": tags}
-        found = self._find(reference)
-        edited = dataclasses.replace(found, **{key: value for key, value in changes.items() if value is not None})
+        found = self._find_unchanged(reference, etags)
+        changed = {key: value for key, value in changes.items() if value is not None}
+        edited = dataclasses.replace(found, **changed, revision=found.revision + 1)
         self.world.templates[self.world.templates.index(found)] = edited
         return edited
 
-    def delete(self, owner_id: uuid.UUID, reference: str) -> None:
+    def delete(self, owner_id: uuid.UUID, reference: str, *, etags: Collection[str] | None = None) -> None:
         self.world.note("delete", reference)
-        self.world.templates.remove(self._find(reference))
+        self.world.templates.remove(self._find_unchanged(reference, etags))
+
+    def _find_unchanged(self, reference: str, etags: Collection[str] | None) -> template.Template:
+        found = self._find(reference)
+        if etags is not None and found.etag not in etags:
+            raise errors.TemplateChanged(template=reference, etag=found.etag)
+        return found
 
     def _find(self, reference: str) -> template.Template:
         wanted = template.parse_reference(reference)
@@ -354,14 +381,11 @@ class Templates:
 class Operations:
     world: World
 
-    def list(
-        self, owner_id: uuid.UUID, *, states: tuple[operation.State, ...], kind: operation.Kind | None, limit: int
-    ) -> list[operation.Operation]:
-        self.world.note("list", states, kind, limit)
-        found = reversed(self.world.operations.values())
-        return [each for each in found if each.state in (states or operation.State) and kind in {None, each.kind}][
-            :limit
-        ]
+    def list(self, owner_id: uuid.UUID, query: listing.OperationQuery) -> listing.Page[operation.Operation]:
+        self.world.note("list", query)
+        found = [each for each in reversed(self.world.operations.values()) if query.kind in {None, each.kind}]
+        found = [each for each in found if not query.states or each.state in query.states]
+        return _page(found, query.sort, query.limit, query.after)
 
     def get(self, owner_id: uuid.UUID, reference: str) -> operation.Operation:
         self.world.note("get", reference)
@@ -427,3 +451,59 @@ class Storage:
     def sweep(self, owner_id: uuid.UUID, *, is_dry_run: bool, grace_seconds: float | None) -> operation.Operation:
         self.world.note("sweep", is_dry_run, grace_seconds)
         return self.world.begin(operation.Kind.SWEEP, "the store", {"is_dry_run": is_dry_run})
+
+
+@dataclass
+class Keys:
+    world: World
+
+    def claim(
+        self,
+        owner_id: uuid.UUID,
+        key: str,
+        *,
+        fingerprint: str,
+        operation_id: uuid.UUID,
+        at: datetime.datetime,
+        lifetime: datetime.timedelta,
+    ) -> idempotency.Claim:
+        found = self.world.keys.get(key)
+        if found is not None:
+            return dataclasses.replace(found, is_new=False)
+        self.world.keys[key] = idempotency.Claim(
+            fingerprint=fingerprint, operation_id=operation_id, answer=None, is_new=True
+        )
+        return self.world.keys[key]
+
+    def keep(self, owner_id: uuid.UUID, key: str, answer: str) -> None:
+        self.world.keys[key] = dataclasses.replace(self.world.keys[key], answer=answer)
+
+    def release(self, owner_id: uuid.UUID, key: str) -> None:
+        if self.world.keys[key].answer is None:
+            del self.world.keys[key]
+
+
+@dataclass
+class Readiness:
+    world: World
+
+    def check(self) -> tuple[str, ...]:
+        if self.world.failure is not None:
+            raise self.world.failure
+        return ("database", "store", "libvirt", "engine")
+
+
+def _page(found: Sequence[_Item], sort: str, limit: int, after: str | None) -> listing.Page[_Item]:
+    """By count, which will do for lists that stand still."""
+    start = 0
+    if after is not None:
+        (start,) = listing.position(after, sort, 1)
+        if not isinstance(start, int) or start < 0:
+            raise listing.bad_cursor()
+    end = start + limit
+    return listing.Page(found[start:end], listing.cursor(sort, end) if len(found) > end else None)
+
+
+def unanswered(claim: idempotency.Claim) -> idempotency.Claim:
+    """The claim as it is found where the daemon was killed before its answer was kept."""
+    return dataclasses.replace(claim, answer=None)

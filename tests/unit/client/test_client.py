@@ -20,7 +20,7 @@ from estampe.schemas import capture, deploy, server, store, template
 
 
 def test_answers_are_typed(daemon: client.Client, world: fakes.World) -> None:
-    assert daemon.list_servers()[0].id == fakes.an_id(1)
+    assert next(daemon.list_servers()).id == fakes.an_id(1)
     assert daemon.get_server("web-01").summary.power_state.value == "running"
     assert daemon.stop_server("web-01", server.StopRequest()).power_state.value == "shut off"
     assert daemon.start_server("web-01").power_state.value == "running"
@@ -33,7 +33,7 @@ def test_answers_are_typed(daemon: client.Client, world: fakes.World) -> None:
     assert daemon.get_usage().chunks == 6144
     assert daemon.start_check(store.CheckRequest()).kind is operation.Kind.CHECK
     assert daemon.start_sweep(store.SweepRequest()).kind is operation.Kind.SWEEP
-    assert len(daemon.list_operations(states=[operation.State.RUNNING], kind=operation.Kind.SWEEP)) == 1
+    assert len(list(daemon.list_operations(states=[operation.State.RUNNING], kind=operation.Kind.SWEEP))) == 1
     assert daemon.get_version().api == "v1"
     daemon.delete_template("web@1")
     daemon.delete_server("web-01", is_volumes_deleted=True, is_forced=False)
@@ -60,7 +60,7 @@ def test_an_error_arrives_as_it_was_raised(
 ) -> None:
     world.failure = error
     with pytest.raises(type(error)) as caught:
-        daemon.list_servers()
+        daemon.get_server("web-01")
     assert str(caught.value) == str(error)
     assert caught.value.facts == error.facts
 
