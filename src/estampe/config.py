@@ -71,6 +71,14 @@ class Settings(pydantic_settings.BaseSettings):
         7, description="Deleted templates stay in the trash for this many days; 0: they are purged at once."
     )
     log_level: Literal["debug", "info", "warning", "error"] = pydantic.Field("info", description="Least level logged.")
+    log_format: Literal["logfmt", "json"] = pydantic.Field("logfmt", description="How lines of the log are written.")
+    listen: str | None = pydantic.Field(
+        None, description="Also answer at this TCP address, `host:port`; unset: only on the unix socket."
+    )
+    tls_certificate: Path | None = pydantic.Field(
+        None, description="PEM file of the certificate, and those that signed it, for `listen`; SIGHUP reads it again."
+    )
+    tls_key: Path | None = pydantic.Field(None, description="PEM file of the certificate's private key.")
 
     @property
     def store(self) -> Path:

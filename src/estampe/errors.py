@@ -85,6 +85,11 @@ class InvalidRequest(Invalid):
     message = "{field}: {problem}"
 
 
+class IdempotencyKeyReused(Invalid):
+    code = "idempotency-key-reused"
+    message = "the idempotency key {key!r} was used for another request within the last day; use a new key for this one"
+
+
 class InvalidSize(Invalid):
     code = "invalid-size"
     message = "{text!r} is not a size: write a whole number with a unit, as 512MiB or 40GiB"
@@ -198,6 +203,11 @@ class RouteNotFound(NotFound):
 # --- what the caller may not do -------------------------------------------------------------------------------------
 
 
+class Unauthenticated(Denied):
+    code = "unauthenticated"
+    message = "this Estampe does not know who you are: {advice}"
+
+
 class SocketDenied(Denied):
     code = "socket-denied"
     message = "you may not open the daemon's socket {socket}: be root or a member of the group that owns it (`estampe`)"
@@ -262,6 +272,16 @@ class ServerStarted(Conflict):
         "server {server!r} was started, or its volume {volume} written to, while it was being captured; what was copied is not "
         "one state of it, so nothing was kept; capture it again"
     )
+
+
+class TemplateChanged(Conflict):
+    code = "template-changed"
+    message = "template {template} is not any more as you have seen it (its ETag is {etag} now); look at it again, then decide"
+
+
+class RequestInProgress(Conflict):
+    code = "request-in-progress"
+    message = "another request with the idempotency key {key!r} has not been answered yet; ask again in a moment"
 
 
 class VolumeLocked(Conflict):
@@ -366,6 +386,11 @@ class ChunkVersionUnsupported(Unsupported):
 
 
 # --- things that do not answer --------------------------------------------------------------------------------------
+
+
+class NotReady(Unavailable):
+    code = "not-ready"
+    message = "the daemon is not ready: {problems}"
 
 
 class HypervisorUnavailable(Unavailable):

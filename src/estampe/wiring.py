@@ -9,7 +9,6 @@ import contextlib
 import datetime
 import logging
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +18,9 @@ from typing import Final
 
 import structlog
 
-from estampe import config
+from estampe import config, log
 from estampe.api import app as api_app
+from estampe.api import metrics, readiness, tcp
 from estampe.api import server as api_server
 from estampe.api import services as api_services
 from estampe.capture import copying, estimate, finish, offline
@@ -29,7 +29,7 @@ from estampe.capture import workflow as capture_workflow
 from estampe.catalogue import housekeeping, life, lineage, storage
 from estampe.catalogue import retention as catalogue_retention
 from estampe.catalogue import service as catalogue_service
-from estampe.db import database, operations, retention, servers, templates
+from estampe.db import database, idempotency, operations, retention, servers, templates
 from estampe.deploy import confirm, resolve, seed
 from estampe.deploy import service as deploy_service
 from estampe.deploy import workflow as deploy_workflow
@@ -88,6 +88,7 @@ class Installation:
     engine: jobs.Engine
     rows: operations.Operations
     housekeeping: housekeeping.Housekeeping
+    meter: metrics.Metrics
     _closing: contextlib.ExitStack = field(repr=False)
 
     def launch(self) -> None:
@@ -264,9 +265,30 @@ class _Ground:
             templates=catalogue_service.TemplateService(store=self.adapters.store, rows=self.templates),
             operations=dispatcher,
             storage=store,
+            idempotency=idempotency.Keys(self.adapters.db),
+            readiness=self._readiness(),
             life=keeper.life,
             lineage=lineage.LineageService(rows=self.templates, servers=all_servers),
             retention=keeper.retention,
+        )
+
+    def _readiness(self) -> readiness.Readiness:
+        adapters = self.adapters
+        return readiness.Readiness(
+            {
+                "database": self.operations.count,
+                "store": adapters.store.available_bytes,
+                "libvirt": adapters.host.list_networks,
+                "engine": adapters.engine.list_unfinished,
+            }
+        )
+
+    def meter(self, store: storage.StorageService) -> metrics.Metrics:
+        """What the daemon measures of itself."""
+        return metrics.Metrics(
+            operations=self.operations.count,
+            usage=metrics.CachedUsage(store.usage),
+            available_bytes=self.adapters.store.available_bytes,
         )
 
 
@@ -292,13 +314,15 @@ def wire(
         dispatcher=dispatch.Dispatcher(rows=ground.operations, engine=adapters.engine),
         default_grace_seconds=settings.sweep_grace_seconds,
     )
-    _register(ground, store)
+    meter = ground.meter(store)
+    _register(ground, store, meter)
     return Installation(
         settings=settings,
         services=ground.services(keeper, store),
         engine=adapters.engine,
         rows=ground.operations,
         housekeeping=keeper,
+        meter=meter,
         _closing=closing,
     )
 
@@ -328,7 +352,7 @@ def _ground(
     )
 
 
-def _register(ground: _Ground, store: storage.StorageService) -> None:
+def _register(ground: _Ground, store: storage.StorageService, meter: metrics.Metrics) -> None:
     """Name the bodies of all kinds of operations to the engine."""
     capture, deploy = ground.capture(), ground.deploy()
     for kind, body, abandon in (
@@ -338,25 +362,38 @@ def _register(ground: _Ground, store: storage.StorageService) -> None:
         (operation.Kind.SWEEP, store.run_sweep, runner.nothing_to_undo),
     ):
         runner.register(
-            ground.adapters.engine, kind, body, operations=ground.operations, clock=dispatch.utc_now, abandon=abandon
+            ground.adapters.engine,
+            kind,
+            body,
+            operations=ground.operations,
+            clock=dispatch.utc_now,
+            abandon=abandon,
+            meter=meter,
         )
 
 
 def serve(settings: config.Settings) -> None:
     """The daemon: works and answers until SIGTERM or SIGINT, then stops cleanly."""
-    _log_to_stderr(settings.log_level)
+    log.configure(settings.log_level, settings.log_format)
+    endpoint = _endpoint(settings)
     with _alone(settings):
         installation = install(settings)
         try:
             installation.launch()
-            app = api_app.create(installation.services)
-            _log.info("serving", socket=str(settings.socket))
+            app = api_app.create(installation.services, meter=installation.meter)
+            _log.info("serving", socket=str(settings.socket), listen=settings.listen)
             with _housekeeping(installation).running():
-                api_server.serve(app, socket_path=settings.socket, group=settings.group)
+                api_server.serve(app, socket_path=settings.socket, group=settings.group, endpoint=endpoint)
         finally:
             _log.info("stopping")
             installation.close()
     _leave()
+
+
+def _endpoint(settings: config.Settings) -> tcp.Endpoint | None:
+    if settings.listen is None:
+        return None
+    return tcp.parse(settings.listen, certificate=settings.tls_certificate, key=settings.tls_key)
 
 
 def _housekeeping(installation: Installation) -> periodic.Periodic:
@@ -392,18 +429,3 @@ def _alone(settings: config.Settings) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(stream=sys.stderr, level=level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # ten lines at each start that tell nobody anything
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["level", "event"]),
-        ],
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-    )

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import accounts, database, operations, retention, servers, templates
-from estampe.model import account, operation, server, template
+from estampe.db import accounts, database, idempotency, operations, retention, servers, template_moves, templates
+from estampe.model import account, listing, operation, server, template
 from estampe.model import retention as retention_model
 
 OWNER = account.DEFAULT_ACCOUNT_ID
@@ -247,18 +247,19 @@ def test_another_accounts_template_is_not_found(template_rows):
 def test_templates_are_listed_by_name_with_the_newest_version_first(template_rows):
     for name in ("web", "db", "web", "cache"):
         reserve(template_rows, name)
-    listed = [(each.name, each.version) for each in template_rows.list(OWNER)]
+    listed = [(each.name, each.version) for each in template_rows.list(OWNER).items]
     assert listed == [("cache", 1), ("db", 1), ("web", 2), ("web", 1)]
 
 
 def test_pages_of_templates_meet_without_gap_or_double_though_their_edge_was_deleted(template_rows):
     for name in ("web", "db", "web", "cache", "web"):
         reserve(template_rows, name)
-    everything = template_rows.list(OWNER)
-    head = template_rows.list(OWNER, limit=3)
+    everything = template_rows.list(OWNER).items
+    page = template_rows.list(OWNER, listing.TemplateQuery(limit=3))
+    head = page.items
     template_rows.begin_delete(head[-1].id)
     template_rows.remove(head[-1].id)
-    tail = template_rows.list(OWNER, limit=3, after=(head[-1].name, head[-1].version))
+    tail = template_rows.list(OWNER, listing.TemplateQuery(limit=3, after=page.next)).items
     assert head + tail == everything
 
 
@@ -277,13 +278,13 @@ def test_pages_of_templates_meet_without_gap_or_double_though_their_edge_was_del
 def test_names_are_matched_by_glob(template_rows, glob, names):
     for name in ("web", "a_b", "a.b", "axb"):
         reserve(template_rows, name)
-    assert [each.name for each in template_rows.list(OWNER, name_glob=glob)] == names
+    assert [each.name for each in template_rows.list(OWNER, listing.TemplateQuery(name_glob=glob)).items] == names
 
 
 def test_templates_are_listed_by_tag(template_rows):
     tagged = reserve(template_rows, tags=["blue", "prod"])
     reserve(template_rows, tags=["green"])
-    assert template_rows.list(OWNER, tag="blue") == [tagged]
+    assert template_rows.list(OWNER, listing.TemplateQuery(tag="blue")).items == [tagged]
 
 
 def test_templates_in_a_state_are_listed_for_all_accounts(template_rows):
@@ -336,7 +337,7 @@ def test_deletion_hides_first_and_removes_last(template_rows):
     assert not template_rows.remove(made.id)
     with pytest.raises(errors.TemplateNotFound):
         template_rows.begin_delete(made.id)
-    assert template_rows.list(OWNER, tag="blue") == []
+    assert template_rows.list(OWNER, listing.TemplateQuery(tag="blue")).items == []
 
 
 # --- the life of templates --------------------------------------------------------------------------------------------
@@ -350,12 +351,16 @@ def active(rows, name="web", **wishes):
     return publish(rows, reserve(rows, name, **wishes).id)
 
 
+def unrevised(found):
+    return dataclasses.replace(found, revision=0)
+
+
 def trash(rows, found, *, until=MINUTE_LATER, lock=FREE):
     return rows.trash(found.id, by="ada", at=NOON, until=until, unless_locked=lock)
 
 
 def purge(rows, found, *, due_at=None, states=frozenset({template.State.TRASHED}), lock=FREE):
-    return rows.begin_purge(found.id, templates.Purge(states=states, due_at=due_at), unless_locked=lock)
+    return rows.begin_purge(found.id, template_moves.Purge(states=states, due_at=due_at), unless_locked=lock)
 
 
 def test_a_template_is_deprecated_disabled_and_active_again(template_rows):
@@ -367,7 +372,8 @@ def test_a_template_is_deprecated_disabled_and_active_again(template_rows):
     assert (disabled.state, disabled.successor_id) == (template.State.DISABLED, new.id)
     assert template_rows.get(old.id) == disabled
     enabled = template_rows.enable(old.id)
-    assert enabled == old == template_rows.get(old.id)
+    assert unrevised(enabled) == unrevised(old)
+    assert template_rows.get(old.id) == enabled
     assert template_rows.successors(OWNER) == {}
 
 
@@ -432,14 +438,19 @@ def test_the_trash_keeps_who_when_until_and_the_state_before(template_rows):
     trashed = trash(template_rows, found)
     assert trashed.trash == template.Trash(at=NOON, by="ada", until=later(60), state_before=template.State.DISABLED)
     assert template_rows.get(found.id) == trashed
-    assert template_rows.list(OWNER) == []
-    assert template_rows.list(OWNER, is_trashed=True) == [trashed]
+    assert template_rows.list(OWNER).items == []
+    for asked in ({"is_trashed": True}, {"states": (template.State.TRASHED,)}):
+        assert template_rows.list(OWNER, listing.TemplateQuery(**asked)).items == [trashed]
+    assert (
+        template_rows.list(OWNER, listing.TemplateQuery(is_trashed=True, states=(template.State.ACTIVE,))).items == []
+    )
     with pytest.raises(errors.TemplateStateForbids, match="it is in the trash"):
         trash(template_rows, found)
     with pytest.raises(errors.TemplateStateForbids, match="it is in the trash"):
         template_rows.enable(found.id)
-    assert template_rows.restore(found.id) == found == template_rows.get(found.id)
-    assert template_rows.list(OWNER) == [found]
+    restored = template_rows.restore(found.id)
+    assert unrevised(restored) == unrevised(found)
+    assert template_rows.list(OWNER).items == [restored]
 
 
 def test_a_version_is_free_again_only_when_it_was_purged(template_rows):
@@ -648,10 +659,11 @@ def operation_rows(db):
     return operations.Operations(db)
 
 
-def add(rows, *, id=None, locks=(), kind=operation.Kind.CAPTURE, created_at=NOON, owner_id=OWNER, request=None):
+def add(rows, *, id=None, locks=(), kind=operation.Kind.CAPTURE, created_at=NOON, request=None, **more):
+    wishes = {"owner_id": OWNER, "subject": "web-01", **more}
     return rows.add(
-        id=id or uuid.uuid4(), owner_id=owner_id, kind=kind, subject="web-01", request=request or {"server": "web-01"},
-        locks=locks, created_at=created_at,
+        id=id or uuid.uuid4(), kind=kind, request=request or {"server": "web-01"}, locks=locks, created_at=created_at,
+        **wishes,
     )  # fmt: skip
 
 
@@ -708,7 +720,6 @@ def test_what_is_not_there_is_said_so(operation_rows):
         lambda: operation_rows.start(missing, at=NOON),
         lambda: operation_rows.request_cancel(missing, at=NOON),
         lambda: succeed(operation_rows, missing),
-        lambda: operation_rows.list(OWNER, after=missing),
     ):
         with pytest.raises(errors.OperationNotFound):
             call()
@@ -776,7 +787,7 @@ def test_only_shared_locks_go_together(operation_rows, held, wanted, is_free):
     with pytest.raises(operations.LockHeld) as caught:
         add(operation_rows, locks=[wanted("server/a")])
     assert (caught.value.key, caught.value.operation_id) == ("server/a", holder.id)
-    assert len(operation_rows.list(OWNER)) == 1
+    assert len(operation_rows.list(OWNER).items) == 1
 
 
 def test_an_operation_that_gets_one_lock_less_gets_none(operation_rows):
@@ -846,11 +857,10 @@ def test_operations_are_listed_newest_first_and_by_what_is_asked(operation_rows)
     deploy = add(operation_rows, kind=operation.Kind.DEPLOY, created_at=later(5))
     running = operation_rows.start(made[1].id, at=later(9))
     ended = succeed(operation_rows, made[0].id)
-    assert [each.id for each in operation_rows.list(OWNER)] == [deploy.id, made[2].id, made[1].id, made[0].id]
-    assert operation_rows.list(OWNER, states=[operation.State.RUNNING]) == [running]
-    assert operation_rows.list(OWNER, states=[]) == []
-    assert operation_rows.list(OWNER, kind=operation.Kind.DEPLOY) == [deploy]
-    assert operation_rows.list(uuid.uuid4()) == []
+    assert [each.id for each in operation_rows.list(OWNER).items] == [deploy.id, made[2].id, made[1].id, made[0].id]
+    assert operation_rows.list(OWNER, listing.OperationQuery(states=(operation.State.RUNNING,))).items == [running]
+    assert operation_rows.list(OWNER, listing.OperationQuery(kind=operation.Kind.DEPLOY)).items == [deploy]
+    assert operation_rows.list(uuid.uuid4()).items == []
     assert operation_rows.list_unfinished() == [running, made[2], deploy]
     assert ended not in operation_rows.list_unfinished()
 
@@ -858,11 +868,13 @@ def test_operations_are_listed_newest_first_and_by_what_is_asked(operation_rows)
 def test_pages_of_operations_meet_without_gap_or_double(operation_rows):
     for index in range(7):
         add(operation_rows, created_at=later(index // 3))  # several at one moment
-    everything = operation_rows.list(OWNER)
-    pages, after = [], None
-    while page := operation_rows.list(OWNER, limit=2, after=after):
-        pages += page
-        after = page[-1].id
+    everything = operation_rows.list(OWNER).items
+    first = operation_rows.list(OWNER, listing.OperationQuery(limit=2))
+    pages, after = [*first.items], first.next
+    while after is not None:
+        page = operation_rows.list(OWNER, listing.OperationQuery(limit=2, after=after))
+        pages += page.items
+        after = page.next
     assert pages == everything
 
 
@@ -872,4 +884,194 @@ def test_only_old_ended_operations_are_pruned(operation_rows):
     succeed(operation_rows, fresh.id, at=later(100))
     assert operation_rows.prune(older_than=later(50)) == [old.id]
     assert operation_rows.prune(older_than=later(50)) == []
-    assert {each.id for each in operation_rows.list(OWNER)} == {fresh.id, unfinished.id}
+    assert {each.id for each in operation_rows.list(OWNER).items} == {fresh.id, unfinished.id}
+
+
+# --- revisions, sorting, filters ------------------------------------------------------------------------------------
+
+
+def test_every_change_of_a_template_gives_it_another_etag(template_rows):
+    made = reserve(template_rows)
+    seen = [made.etag, publish(template_rows, made.id).etag]
+    seen.append(template_rows.edit(made.id, note="new").etag)
+    seen.append(template_rows.edit(made.id, tags=["blue"]).etag)
+    seen.append(template_rows.deprecate(made.id, successor_id=None).etag)
+    seen.append(template_rows.disable(made.id).etag)
+    seen.append(template_rows.enable(made.id).etag)
+    seen.append(template_rows.protect(made.id, is_protected=True).etag)
+    seen.append(template_rows.protect(made.id, is_protected=False).etag)
+    seen.append(trash(template_rows, made).etag)
+    seen.append(template_rows.restore(made.id).etag)
+    seen.append(template_rows.begin_delete(made.id).etag)
+    assert len(set(seen)) == len(seen)
+    assert template_rows.get(made.id).etag == seen[-1]
+
+
+def test_a_template_that_changed_is_not_edited_nor_deleted_by_who_has_not_seen_it(template_rows):
+    made = publish(template_rows, reserve(template_rows).id)
+    edited = template_rows.edit(made.id, note="mine", etags=[made.etag])
+    with pytest.raises(errors.TemplateChanged):
+        template_rows.edit(made.id, note="yours", etags=[made.etag])
+    old = [made.etag]
+    for move in (
+        lambda: template_rows.deprecate(made.id, successor_id=None, etags=old),
+        lambda: template_rows.disable(made.id, etags=old),
+        lambda: template_rows.enable(made.id, etags=old),
+        lambda: template_rows.protect(made.id, is_protected=True, etags=old),
+        lambda: template_rows.trash(made.id, by="ada", at=NOON, until=later(9), unless_locked=FREE, etags=old),
+        lambda: template_rows.restore(made.id, etags=old),
+        lambda: template_rows.begin_purge(
+            made.id, template_moves.Purge(states=template.KEPT), unless_locked=FREE, etags=old
+        ),
+    ):
+        with pytest.raises(errors.TemplateChanged):
+            move()
+    assert template_rows.get(made.id) == edited
+    assert template_rows.disable(made.id, etags=[edited.etag]).state is template.State.DISABLED
+
+
+def test_a_move_that_changes_nothing_keeps_the_etag(template_rows):
+    made = active(template_rows)
+    assert template_rows.enable(made.id) == made
+    assert template_rows.protect(made.id, is_protected=False) == made
+    deprecated = template_rows.deprecate(made.id, successor_id=None)
+    assert template_rows.deprecate(made.id, successor_id=None) == deprecated
+
+
+def test_of_edits_of_one_state_at_once_only_one_is_made(template_rows):
+    made = publish(template_rows, reserve(template_rows).id)
+    done = together(lambda index: template_rows.edit(made.id, note=str(index), etags=[made.etag]), 8)
+    assert sum(isinstance(each, errors.TemplateChanged) for each in done) == 7
+
+
+@pytest.mark.parametrize("sort", list(listing.TemplateSort))
+def test_templates_come_in_pages_of_every_order(template_rows, sort):
+    for index, name in enumerate(("web", "db", "web", "cache", "web")):
+        made = reserve(template_rows, name, created_at=later(index % 2))
+        if index % 2:
+            publish(template_rows, made.id, logical_bytes=1000 - index)
+    everything = template_rows.list(OWNER, listing.TemplateQuery(sort=sort)).items
+    pages, after, is_last = [], None, False
+    while not is_last:
+        page = template_rows.list(OWNER, listing.TemplateQuery(sort=sort, limit=2, after=after))
+        pages += page.items
+        after, is_last = page.next, page.next is None
+    assert pages == everything
+    keys = {
+        "name": lambda each: each.name,
+        "created": lambda each: each.created_at,
+        "size": lambda each: each.logical_bytes or 0,
+    }
+    sorted_by = [keys[sort.value.lstrip("-")](each) for each in everything]
+    assert sorted_by == sorted(sorted_by, reverse=sort.value.startswith("-"))
+
+
+def test_templates_are_filtered_by_state_sealing_and_guest(template_rows):
+    active = publish(template_rows, reserve(template_rows).id, guest_product="Debian GNU/Linux 12", is_sealed=True)
+    plain = publish(template_rows, reserve(template_rows).id, guest_product=None, is_sealed=False)
+    capturing = reserve(template_rows)
+
+    def found(**wishes):
+        return {each.id for each in template_rows.list(OWNER, listing.TemplateQuery(**wishes)).items}
+
+    assert found(states=(template.State.CAPTURING,)) == {capturing.id}
+    assert found(states=(template.State.CAPTURING, template.State.ACTIVE)) == {active.id, plain.id, capturing.id}
+    assert found(is_sealed=True) == {active.id}
+    assert found(is_sealed=False) == {plain.id}
+    assert found(guest_glob="debian*") == {active.id}
+    assert found(guest_glob="*ubuntu*") == set()
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "", "x", "-", "AAAA", "e30", listing.cursor("created", 1), listing.cursor("name", "web"),
+        listing.cursor("name", "web", "1"), listing.cursor("name", "web", 2**70), listing.cursor("name", "web\0", 1),
+        listing.cursor("name", "\ud800", 1), listing.cursor("name", None, 1), listing.cursor("name", [], {}),
+    ],
+)  # fmt: skip
+def test_a_cursor_that_no_page_ended_with_is_refused(template_rows, operation_rows, after):
+    with pytest.raises(errors.InvalidRequest, match="after"):
+        template_rows.list(OWNER, listing.TemplateQuery(after=after))
+    with pytest.raises(errors.InvalidRequest, match="after"):
+        operation_rows.list(OWNER, listing.OperationQuery(after=after))
+
+
+def test_operations_are_filtered_by_subject_and_time_and_sorted(operation_rows):
+    first = add(operation_rows, subject="web-01", created_at=later(1))
+    second = add(operation_rows, subject="db-01", created_at=later(2))
+
+    def found(**wishes):
+        return [each.id for each in operation_rows.list(OWNER, listing.OperationQuery(**wishes)).items]
+
+    assert found(subject_glob="web*") == [first.id]
+    assert found(since=later(2)) == [second.id]
+    assert found(sort=listing.OperationSort.CREATED) == [first.id, second.id]
+
+
+def test_every_change_of_an_operation_raises_its_revision(operation_rows):
+    made = add(operation_rows)
+    revisions = [made.revision, operation_rows.start(made.id, at=NOON).revision]
+    operation_rows.report(made.id, operation.Progress(phase="copying", done_bytes=1), at=NOON)
+    revisions.append(operation_rows.get(made.id).revision)
+    revisions.append(operation_rows.request_cancel(made.id, at=NOON).revision)
+    revisions.append(succeed(operation_rows, made.id).revision)
+    assert revisions == sorted(set(revisions))
+
+
+def test_an_operation_keeps_the_request_that_began_it(operation_rows):
+    assert operation_rows.get(add(operation_rows, request_id="r-1").id).request_id == "r-1"
+
+
+def test_operations_are_counted_by_kind_and_state(operation_rows):
+    assert operation_rows.count() == {}
+    add(operation_rows)
+    operation_rows.start(add(operation_rows).id, at=NOON)
+    add(operation_rows, kind=operation.Kind.DEPLOY)
+    assert operation_rows.count() == {
+        (operation.Kind.CAPTURE, operation.State.QUEUED): 1,
+        (operation.Kind.CAPTURE, operation.State.RUNNING): 1,
+        (operation.Kind.DEPLOY, operation.State.QUEUED): 1,
+    }
+
+
+# --- idempotency keys -----------------------------------------------------------------------------------------------
+
+DAY = datetime.timedelta(days=1)
+
+
+@pytest.fixture
+def keys(db):
+    return idempotency.Keys(db)
+
+
+def claim(keys, key="k", fingerprint="f", at=NOON, operation_id=None):
+    return keys.claim(
+        OWNER, key, fingerprint=fingerprint, operation_id=operation_id or uuid.uuid4(), at=at, lifetime=DAY
+    )
+
+
+def test_a_key_belongs_to_who_claims_it_first(keys):
+    first = claim(keys, fingerprint="f")
+    again = claim(keys, fingerprint="other")
+    assert first.is_new
+    assert not again.is_new
+    assert (again.fingerprint, again.operation_id, again.answer) == ("f", first.operation_id, None)
+
+
+def test_of_claims_at_once_one_is_new(keys):
+    assert sum(each.is_new for each in together(lambda _index: claim(keys))) == 1
+
+
+def test_an_answer_is_kept_for_the_keys_lifetime(keys):
+    claim(keys)
+    keys.keep(OWNER, "k", "answer")
+    keys.release(OWNER, "k")
+    assert claim(keys, at=NOON + DAY - datetime.timedelta(seconds=1)).answer == "answer"
+    assert claim(keys, at=NOON + DAY).is_new
+
+
+def test_a_released_key_is_free(keys):
+    claim(keys)
+    keys.release(OWNER, "k")
+    assert claim(keys).is_new

@@ -111,7 +111,9 @@ def _family(family: type[errors.EstampeError]) -> Iterator[str]:
     yield from ("", "| code | message |", "| --- | --- |")
     for kind in _members(family):
         message = re.sub(r"\{(\w+)[^}]*\}", r"{\1}", kind.message)
-        yield f"| `{kind.code}` | {_cell(message)} |"
+        status = problems.STATUSES.get(kind)
+        own = "" if status is None or kind is family else f" (HTTP status {status})"
+        yield f"| `{kind.code}` | {_cell(message)}{own} |"
     yield ""
 
 
@@ -206,10 +208,20 @@ def _route(method: str, path: str, route: dict[str, Any]) -> Iterator[str]:
     if body:
         yield f"- body: {_type(body)}"
     for parameter in route.get("parameters", []):
-        if parameter["in"] == "query":
+        if parameter["in"] != "path":
             told = "; ".join(part for part in (parameter.get("description", ""), _bounds(parameter["schema"])) if part)
-            yield f"- query `{parameter['name']}`: {_type(parameter['schema'])}{f'; {told}' if told else ''}"
-    yield from (f"- answer: {status}{', ' + _type(content) if content else ''}", "")
+            yield f"- {parameter['in']} `{parameter['name']}`: {_type(parameter['schema'])}{f'; {told}' if told else ''}"
+    yield f"- answer: {status}{', ' + _type(content) if content else ''}"
+    errors_told = [f"{code} {each['description']}" for code, each in _own_errors(route)]
+    yield from ([f"- errors: {'; '.join(errors_told)}"] if errors_told else [])
+    yield ""
+
+
+def _own_errors(route: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Those that not every route answers."""
+    for code, each in route["responses"].items():
+        if code not in {"400", "401", "500", "503"} and int(code) >= 300:
+            yield code, each
 
 
 def routes() -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -33,7 +33,7 @@ from estampe import config, errors, wiring
 from estampe.capture import request as capture_request
 from estampe.deploy import request as deploy_request
 from estampe.jobs import progress
-from estampe.model import account, operation, record
+from estampe.model import account, listing, operation, record
 
 _log = logging.getLogger("daemon")
 OWNER = account.DEFAULT_ACCOUNT_ID
@@ -120,7 +120,7 @@ class Commands:
 
     def operations(self) -> list[dict[str, Any]]:
         """All, the newest first."""
-        return [_told(each) for each in self._services.operations.list(OWNER, states=(), kind=None, limit=1000)]
+        return [_told(each) for each in self._services.operations.list(OWNER, listing.OperationQuery(limit=1000)).items]
 
     def unfinished(self) -> list[str]:
         """Of the rows as of the engine: both must be empty when nothing is to do."""
@@ -132,14 +132,14 @@ class Commands:
 
     def templates(self) -> dict[str, str]:
         """State by id."""
-        found = self._services.templates.list(OWNER, name_glob=None, tag=None, limit=1000, after=None)
+        found = self._services.templates.list(OWNER, listing.TemplateQuery(limit=1000)).items
         return {str(each.id): str(each.state) for each in found}
 
     def delete_template(self, *, template: str) -> None:
         self._services.life.delete(OWNER, template, by="a test")
 
     def servers(self) -> list[str]:
-        return [each.name for each in self._services.servers.list(OWNER)]
+        return [each.name for each in self._services.servers.list(OWNER, listing.ServerQuery(limit=1000)).items]
 
     def delete_server(self, *, server: str) -> None:
         self._services.servers.delete(OWNER, server, is_volumes_deleted=True, is_forced=True)

@@ -11,8 +11,14 @@ from estampe.api import (
     body_limit,
     captures,
     deployments,
+    description,
+    events,
+    idempotency,
+    metrics,
     operations,
+    paths,
     problems,
+    request_context,
     retention,
     servers,
     store,
@@ -21,9 +27,7 @@ from estampe.api import (
     templates,
 )
 from estampe.api import services as ports
-from estampe.schemas import problem
 
-PREFIX = "/v1"
 _ROUTERS = (
     servers.router,
     captures.router,
@@ -37,29 +41,37 @@ _ROUTERS = (
 )
 
 
-def create(services: ports.Services, *, wait_slice_seconds: float = 1.0) -> fastapi.FastAPI:
-    """The API over `services`.
+def create(
+    services: ports.Services, *, wait_slice_seconds: float = 1.0, meter: metrics.Metrics | None = None
+) -> fastapi.FastAPI:
+    """The API over `services`, which measures itself with `meter`.
 
     `app.state.stopping` is set when the daemon begins to stop: long polls then answer within `wait_slice_seconds`, which
-    is also how late they notice a client that left.
+    is also how late they notice a client that left; streams of events end within a tick.
     """
     app = fastapi.FastAPI(
         title="Estampe",
         version=estampe.__version__,
         description="Capture virtual servers into image templates and deploy new servers from them.",
-        openapi_url=f"{PREFIX}/openapi.json",
+        openapi_url=f"{paths.PREFIX}/openapi.json",
+        openapi_tags=description.TAGS,
         docs_url=None,  # they load scripts from a content network
         redoc_url=None,
         redirect_slashes=False,
         separate_input_output_schemas=False,
-        responses={"default": {"model": problem.Problem, "description": "Any error, as problem details"}},
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.services = services
+    app.state.metrics = meter or metrics.Metrics()
+    app.state.turns = idempotency.Turns()
     app.state.stopping = threading.Event()
+    app.state.hub = events.Hub(app.state.stopping)
     app.state.wait_limiter = None
     app.state.wait_slice_seconds = wait_slice_seconds
     for router in _ROUTERS:
-        app.include_router(router, prefix=PREFIX)
+        app.include_router(router, prefix=paths.PREFIX)
     problems.install(app)
     app.add_middleware(body_limit.BodyLimit)
+    app.add_middleware(request_context.RequestContext, meter=app.state.metrics)  # the last added is the outermost
+    description.install(app)
     return app

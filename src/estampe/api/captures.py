@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import fastapi
 
+from estampe import errors
 from estampe.api import dependencies as given
+from estampe.api import idempotency, problems
 from estampe.schemas import capture, operation
 
 router = fastapi.APIRouter(prefix="/captures", tags=["captures"])
+_ERRORS = (
+    errors.InvalidName,
+    errors.NotAVirtualServer,
+    errors.ServerNotFound,
+    errors.VolumeNotFound,
+    errors.ServerBusy,
+    errors.ServerStateForbids,
+    errors.VolumeGone,
+    errors.FormatUnsupported,
+    errors.ChainUnsupported,
+)
 
 
-@router.post("", status_code=202)
+@router.post(
+    "",
+    status_code=202,
+    response_model=operation.Operation,
+    responses=problems.answers(*_ERRORS, errors.RequestInProgress, errors.IdempotencyKeyReused),
+)
 def start_capture(
-    services: given.Services, owner_id: given.OwnerId, request: capture.CaptureRequest
-) -> operation.Operation:
+    services: given.Services, owner_id: given.OwnerId, request: capture.CaptureRequest, once: idempotency.Create
+) -> fastapi.Response:
     """Begin to capture a server into a template; the answer is the operation to follow."""
-    return operation.Operation.model_validate(services.captures.start(owner_id, request.to_domain()))
+    return once.begin(request, lambda: services.captures.start(owner_id, request.to_domain()))
 
 
-@router.post("/plan")
+@router.post("/plan", responses=problems.answers(*_ERRORS))
 def plan_capture(
     services: given.Services, owner_id: given.OwnerId, request: capture.CaptureRequest
 ) -> capture.CapturePlan:

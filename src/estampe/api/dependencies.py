@@ -8,7 +8,8 @@ from typing import Annotated, cast
 import fastapi
 import pydantic
 
-from estampe.api import services
+from estampe import errors
+from estampe.api import services, transport
 from estampe.model import account
 from estampe.schemas import wire
 
@@ -18,8 +19,16 @@ def get_services(request: fastapi.Request) -> services.Services:
     return cast("services.Services", request.app.state.services)
 
 
-def get_owner_id() -> uuid.UUID:
-    """The account that asks. Whoever may open the unix socket is an administrator and acts as the default account."""
+def get_owner_id(request: fastapi.Request) -> uuid.UUID:
+    """The account that asks. Whoever may open the unix socket is an administrator and acts as the default account.
+
+    This is the one gate of identity: nobody who comes by TCP is known, so nobody is let in. Every route but those that say
+    whether the daemon lives asks it.
+
+    Raises: errors.Unauthenticated.
+    """
+    if transport.of(request.scope) is not transport.Transport.UNIX:
+        raise errors.Unauthenticated(advice="over TCP nobody can sign in; use the unix socket on the host itself")
     return account.DEFAULT_ACCOUNT_ID
 
 

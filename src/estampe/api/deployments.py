@@ -4,21 +4,38 @@ from __future__ import annotations
 
 import fastapi
 
+from estampe import errors
 from estampe.api import dependencies as given
+from estampe.api import idempotency, problems
 from estampe.schemas import deploy, operation
 
 router = fastapi.APIRouter(prefix="/deployments", tags=["deployments"])
+_ERRORS = (
+    errors.InvalidName,
+    errors.VolumeTooSmall,
+    errors.TemplateNotFound,
+    errors.NameInUse,
+    errors.NoSpace,
+    errors.TemplateStateForbids,
+    errors.HostLacks,
+    errors.GuestLacks,
+)
 
 
-@router.post("", status_code=202)
+@router.post(
+    "",
+    status_code=202,
+    response_model=operation.Operation,
+    responses=problems.answers(*_ERRORS, errors.RequestInProgress, errors.IdempotencyKeyReused),
+)
 def start_deployment(
-    services: given.Services, owner_id: given.OwnerId, request: deploy.DeployRequest
-) -> operation.Operation:
+    services: given.Services, owner_id: given.OwnerId, request: deploy.DeployRequest, once: idempotency.Create
+) -> fastapi.Response:
     """Begin to deploy servers from a template; the answer is the operation to follow."""
-    return operation.Operation.model_validate(services.deployments.start(owner_id, request.to_domain()))
+    return once.begin(request, lambda: services.deployments.start(owner_id, request.to_domain()))
 
 
-@router.post("/plan")
+@router.post("/plan", responses=problems.answers(*_ERRORS))
 def plan_deployment(
     services: given.Services, owner_id: given.OwnerId, request: deploy.DeployRequest
 ) -> deploy.DeployPlan:

@@ -4,36 +4,39 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import AsyncIterator
 from typing import Annotated, Final, cast
 
 import anyio
 import anyio.to_thread
 import fastapi
+from fastapi import sse
 
+from estampe import errors
 from estampe.api import dependencies as given
+from estampe.api import events, problems
 from estampe.api import services as ports
 from estampe.model import operation as operations
 from estampe.schemas import operation, wire
 
 router = fastapi.APIRouter(prefix="/operations", tags=["operations"])
 
+_ERRORS = problems.answers(errors.AmbiguousId, errors.OperationNotFound)
 _MAX_WAITS: Final = 64  # threads for long polls, apart from the 40 that Starlette has for all other requests
 
 
 @router.get("")
 def list_operations(
-    services: given.Services,
-    owner_id: given.OwnerId,
-    state: Annotated[list[operations.State] | None, fastapi.Query(max_length=8)] = None,
-    kind: operations.Kind | None = None,
-    limit: Annotated[int, fastapi.Query(ge=1, le=1000)] = 100,
+    services: given.Services, owner_id: given.OwnerId, query: Annotated[operation.ListQuery, fastapi.Query()]
 ) -> operation.OperationList:
-    """Operations, the newest first; `state` may be repeated."""
-    found = services.operations.list(owner_id, states=tuple(state or ()), kind=kind, limit=limit)
-    return operation.OperationList(operations=[operation.Operation.model_validate(each) for each in found])
+    """A page of operations, the newest first unless sorted otherwise."""
+    page = services.operations.list(owner_id, query.to_domain())
+    return operation.OperationList(
+        operations=[operation.Operation.model_validate(each) for each in page.items], next=page.next
+    )
 
 
-@router.get("/{reference}")
+@router.get("/{reference}", responses=_ERRORS)
 async def get_operation(
     request: fastapi.Request,
     services: given.Services,
@@ -43,7 +46,7 @@ async def get_operation(
     seen: Annotated[str | None, fastapi.Query(max_length=64, description="`change_token` of the last answer")] = None,
 ) -> operation.Operation:
     """One operation; with `wait`, as soon as it differs from `seen`, has ended, or those seconds have passed."""
-    # The only asynchronous endpoint: a hundred followers must neither hold the threads that other requests need nor
+    # Asynchronous, unlike most endpoints: a hundred followers must neither hold the threads that other requests need nor
     # keep the daemon from stopping, so it waits in slices, on threads of its own.
     limiter, slice_seconds = _limiter(request.app), request.app.state.wait_slice_seconds
     deadline = time.monotonic() + wait
@@ -57,7 +60,41 @@ async def get_operation(
             return operation.Operation.model_validate(found)
 
 
-@router.post("/{reference}/cancel")
+def get_followed(services: given.Services, owner_id: given.OwnerId, reference: given.Reference) -> operations.Operation:
+    """The operation to follow, before the stream begins: what is wrong with it is an ordinary answer."""
+    return services.operations.get(owner_id, reference)
+
+
+@router.get("/{reference}/events", response_class=sse.EventSourceResponse, responses=_ERRORS)
+async def watch_operation(
+    request: fastapi.Request,
+    services: given.Services,
+    owner_id: given.OwnerId,
+    followed: Annotated[operations.Operation, fastapi.Depends(get_followed)],
+    seen: Annotated[
+        str | None,
+        fastapi.Header(
+            alias="Last-Event-ID", pattern="^[0-9]{1,18}$", description="`id` of the last event that was read"
+        ),
+    ] = None,
+) -> AsyncIterator[sse.ServerSentEvent]:
+    """Server-sent events: the operation at once and at each change, `ended` the last one; a comment every 15 s meanwhile."""
+    hub: events.Hub = request.app.state.hub
+
+    def look() -> operations.Operation:
+        return services.operations.get(owner_id, str(followed.id))
+
+    async for state in hub.follow(followed, look, seen=None if seen is None else int(seen)):
+        name = "ended" if state.state.has_ended else "changed"
+        yield sse.ServerSentEvent(
+            id=str(state.revision), event=name, raw_data=operation.Operation.model_validate(state).model_dump_json()
+        )
+
+
+@router.post(
+    "/{reference}/cancel",
+    responses=problems.answers(errors.AmbiguousId, errors.OperationNotFound, errors.OperationEnded),
+)
 def cancel_operation(
     services: given.Services, owner_id: given.OwnerId, reference: given.Reference
 ) -> operation.Operation:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import http
 import json
 import logging
-import uuid
-from typing import Final
+from typing import Any, Final
 
 import fastapi
 from fastapi import exceptions, responses
 from starlette import exceptions as starlette_exceptions
 
-from estampe import errors
+from estampe import correlation, errors
+from estampe.api import paths
 from estampe.schemas import problem, wire
 
 # Unsupported is the caller's to solve and stays as it is however often it is asked: a 4xx. Corrupt is ours, and no
@@ -27,6 +27,10 @@ STATUSES: Final[dict[type[errors.EstampeError], int]] = {
     errors.Corrupt: 500,
     errors.Unavailable: 503,
     errors.EstampeError: 500,
+    # HTTP has a status of its own for these:
+    errors.Unauthenticated: 401,
+    errors.TemplateChanged: 412,
+    errors.IdempotencyKeyReused: 422,
 }
 
 _log = logging.getLogger(__name__)
@@ -37,10 +41,18 @@ def status_of(error: errors.EstampeError) -> int:
     return next(STATUSES[family] for family in type(error).__mro__ if family in STATUSES)
 
 
-def describe(
-    error: errors.EstampeError, *, status: int | None = None, request_id: str | None = None
-) -> problem.Problem:
-    """The error on the wire; `status` only where HTTP itself settles it."""
+def answers(*kinds: type[errors.EstampeError]) -> dict[int | str, dict[str, Any]]:
+    """What a route's description says of the errors it answers by its own nature; see `description` for the others."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        status = next(STATUSES[family] for family in kind.__mro__ if family in STATUSES)
+        told = found.setdefault(status, {"description": ""})
+        told["description"] = ", ".join(filter(None, [told["description"], f"`{kind.code}`"]))
+    return found
+
+
+def describe(error: errors.EstampeError, *, status: int | None = None) -> problem.Problem:
+    """The error on the wire, of the request that is answered here; `status` only where HTTP itself settles it."""
     status = status or status_of(error)
     record = error.to_record()
     return problem.Problem(
@@ -50,7 +62,7 @@ def describe(
         detail=record["message"],
         code=error.code,
         facts=record["facts"],
-        request_id=request_id,
+        request_id=correlation.request_id(),
     )
 
 
@@ -71,11 +83,10 @@ class AsciiJSON(responses.Response):
 
 
 def install(app: fastapi.FastAPI) -> None:
-    """Make every error that leaves an endpoint a problem."""
+    """Make every error that leaves an endpoint a problem; defects are `request_context`'s, which outlives them."""
     app.exception_handler(errors.EstampeError)(_on_estampe_error)
     app.exception_handler(exceptions.RequestValidationError)(_on_invalid)
     app.exception_handler(starlette_exceptions.HTTPException)(_on_http)
-    app.exception_handler(Exception)(_on_defect)
 
 
 def _on_estampe_error(request: fastapi.Request, error: errors.EstampeError) -> fastapi.Response:
@@ -92,18 +103,9 @@ def _on_invalid(_request: fastapi.Request, error: exceptions.RequestValidationEr
 def _on_http(request: fastapi.Request, error: starlette_exceptions.HTTPException) -> fastapi.Response:
     """What Starlette and FastAPI refuse before an endpoint: no such route or method, a body that is not JSON."""
     headers = dict(error.headers or {})
+    if error.status_code == 405:  # Starlette names the methods of the first route with that path only
+        headers["Allow"] = ", ".join(paths.methods(request.app, request.url.path))
     if error.status_code in {404, 405}:
         known = errors.RouteNotFound(method=request.method, path=request.url.path)
         return respond(describe(known, status=error.status_code), headers)
     return respond(describe(errors.InvalidRequest(field="body", problem=str(error.detail))), headers)
-
-
-def _on_defect(request: fastapi.Request, error: Exception) -> fastapi.Response:
-    """A defect: the log gets everything, the caller an id to find it by and nothing of the inside."""
-    request_id = str(uuid.uuid4())
-    _log.error(
-        "request %s (%s %s) met a defect", request_id, request.method, request.url.path, exc_info=error,
-        extra={"request_id": request_id},
-    )  # fmt: skip
-    detail = f"Estampe met a defect; its log tells more under request {request_id}"
-    return respond(describe(errors.EstampeError(detail=detail), request_id=request_id))

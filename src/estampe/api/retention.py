@@ -6,7 +6,9 @@ from typing import Annotated
 
 import fastapi
 
+from estampe import errors
 from estampe.api import dependencies as given
+from estampe.api import problems
 from estampe.schemas import retention
 
 router = fastapi.APIRouter(prefix="/retention", tags=["retention"])
@@ -21,7 +23,7 @@ def list_retention_rules(services: given.Services, owner_id: given.OwnerId) -> r
     return retention.RetentionRuleList(rules=rules)
 
 
-@router.put("/rules/{pattern}")
+@router.put("/rules/{pattern}", responses=problems.answers(errors.InvalidName))
 def set_retention_rule(
     services: given.Services, owner_id: given.OwnerId, pattern: Pattern, request: retention.RetentionRuleRequest
 ) -> retention.RetentionRule:
@@ -30,7 +32,7 @@ def set_retention_rule(
     return retention.RetentionRule.model_validate(kept)
 
 
-@router.delete("/rules/{pattern}", status_code=204)
+@router.delete("/rules/{pattern}", status_code=204, responses=problems.answers(errors.RetentionRuleNotFound))
 def remove_retention_rule(services: given.Services, owner_id: given.OwnerId, pattern: Pattern) -> None:
     """Forget a rule; what it has deleted stays in the trash."""
     services.retention.remove(owner_id, pattern)

@@ -1,11 +1,13 @@
-"""The daemon's HTTP server on its unix socket: from ready to a clean stop."""
+"""The daemon's HTTP servers, on its unix socket and by TCP: from ready to a clean stop."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +15,9 @@ from typing import Final
 
 import fastapi
 import uvicorn
+from starlette import types
 
-from estampe.api import listener
+from estampe.api import listener, tcp, transport
 
 GROUP: Final = "estampe"
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -25,21 +28,38 @@ def serve(
     *,
     socket_path: Path,
     group: str | None = GROUP,
+    endpoint: tcp.Endpoint | None = None,
     stop_deadline_seconds: int = 10,
     on_ready: Callable[[Callable[[], None]], None] | None = None,
 ) -> None:
     """Serve `app` until SIGTERM, SIGINT or the stop function that `on_ready` is called with; then return.
 
-    Returns within `stop_deadline_seconds` and a second: requests that are still running by then are cut off (long
-    polls end at once). In a thread other than the main one only the stop function ends it, signals are not touched.
+    It answers on the unix socket and, where there is one, at the TCP `endpoint`; SIGHUP renews its certificate. Returns
+    within `stop_deadline_seconds` and a second: requests that are still running by then are cut off (long polls and
+    streams of events end at once). In a thread other than the main one only the stop function ends it, signals are not
+    touched.
 
-    Raises: errors.SocketInUse.
+    Raises: errors.SocketInUse, errors.InvalidSetting.
     """
-    with listener.listen(socket_path, group=group) as bound:
-        server = _Server(app, stop_deadline_seconds=stop_deadline_seconds, on_ready=on_ready)
-        with _stopping_on_signals(server.stop):
-            _run(server, bound)
+    with contextlib.ExitStack() as opened:
+        bound = opened.enter_context(listener.listen(socket_path, group=group))
+        life = _Life(app.state.stopping, on_ready, stop_deadline_seconds)
+        life.add(transport.Marked(app, transport.Transport.UNIX), bound)
+        certificate = None
+        if endpoint is not None:
+            certificate = _certificate(endpoint)
+            by_tcp = opened.enter_context(tcp.bind(endpoint))
+            context = None if certificate is None else certificate.context
+            life.add(transport.Marked(app, transport.Transport.TCP), by_tcp, context)
+        with _heeding_signals(life.stop, None if certificate is None else certificate.renew):
+            life.run()
     notify("STOPPING=1")
+
+
+def _certificate(endpoint: tcp.Endpoint) -> tcp.Certificate | None:
+    if endpoint.certificate is None or endpoint.key is None:
+        return None
+    return tcp.Certificate(endpoint.certificate, endpoint.key)
 
 
 def notify(state: str) -> None:
@@ -51,12 +71,23 @@ def notify(state: str) -> None:
         told.sendto(state.encode(), address.replace("@", "\0", 1) if address[0] == "@" else address)
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn that tells when it is ready, and tells the application when it begins to stop."""
+class _Life:
+    """The servers of one application, from ready to stopped: one on each way in, all on one event loop."""
 
     def __init__(
-        self, app: fastapi.FastAPI, *, stop_deadline_seconds: int, on_ready: Callable[[Callable[[], None]], None] | None
+        self,
+        stopping: threading.Event,
+        on_ready: Callable[[Callable[[], None]], None] | None,
+        stop_deadline_seconds: int,
     ) -> None:
+        self._stopping = stopping
+        self._on_ready = on_ready
+        self._stop_deadline_seconds = stop_deadline_seconds
+        self._servers: list[tuple[_Server, socket.socket]] = []
+        self._waited_for = 0
+
+    def add(self, app: types.ASGIApp, bound: socket.socket, context: ssl.SSLContext | None = None) -> None:
+        """Serve `app` at `bound`, with TLS where there is a context."""
         config = uvicorn.Config(
             app,
             loop="asyncio",
@@ -67,58 +98,88 @@ class _Server(uvicorn.Server):
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            timeout_graceful_shutdown=stop_deadline_seconds,
+            timeout_graceful_shutdown=self._stop_deadline_seconds,
+            ssl_context_factory=None if context is None else lambda _config, _default: context,
         )
+        self._servers.append((_Server(config, self), bound))
+        self._waited_for += 1
+
+    def note_started(self) -> None:
+        """One server answers; with the last one the daemon is ready."""
+        self._waited_for -= 1
+        if not self._waited_for:
+            notify("READY=1")
+            if self._on_ready is not None:
+                self._on_ready(self.stop)
+
+    def note_stopping(self) -> None:
+        """Long polls and streams of events end now."""
+        self._stopping.set()
+
+    def stop(self) -> None:
+        """Ask all servers to stop; from any thread or signal handler, and again is fine."""
+        for server, _bound in self._servers:
+            server.should_exit = True
+
+    def run(self) -> None:
+        """Run to the end, in a thread of its own.
+
+        The thread is a daemon thread, and so are then the threads of endpoints that it starts: one that still blocks after
+        the deadline (in libvirt, say) would otherwise keep the process from ending. Signals stay ours, too: in the main
+        thread Uvicorn (0.54, `Server.capture_signals`) raises them once more when it is done, which ends the process.
+        """
+        failures: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                asyncio.run(self._serve_all())
+            except BaseException as error:  # noqa: BLE001 - the edge of a thread: raised again below
+                failures.append(error)
+
+        thread = threading.Thread(target=run, name="api", daemon=True)
+        thread.start()
+        thread.join()
+        if failures:
+            raise failures[0]
+
+    async def _serve_all(self) -> None:
+        """All until the last one has stopped; one that fails takes the others with it."""
+        serving = [asyncio.create_task(self._serve(server, bound)) for server, bound in self._servers]
+        await asyncio.gather(*serving)
+
+    async def _serve(self, server: _Server, bound: socket.socket) -> None:
+        try:
+            await server.serve(sockets=[bound])
+        finally:
+            self.stop()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn that tells when it is ready, and when it begins to stop."""
+
+    def __init__(self, config: uvicorn.Config, life: _Life) -> None:
         super().__init__(config)
-        self._stopping: threading.Event = app.state.stopping
-        self._on_ready = on_ready
+        self._life = life
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer, and say so."""
         await super().startup(sockets)
-        notify("READY=1")
-        if self._on_ready is not None:
-            self._on_ready(self.stop)
+        self._life.note_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop taking requests and let the running ones end."""
-        self._stopping.set()
+        self._life.note_stopping()
         await super().shutdown(sockets)
-
-    def stop(self) -> None:
-        """Ask the server to stop; from any thread or signal handler, and again is fine."""
-        self.should_exit = True
-
-
-def _run(server: _Server, bound: socket.socket) -> None:
-    """Run the server to its end, in a thread of its own.
-
-    The thread is a daemon thread, and so are then the threads of endpoints that it starts: one that still blocks after
-    the deadline (in libvirt, say) would otherwise keep the process from ending. Signals stay ours, too: in the main
-    thread Uvicorn (0.54, `Server.capture_signals`) raises them once more when it is done, which ends the process.
-    """
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            server.run(sockets=[bound])
-        except BaseException as error:  # noqa: BLE001 - the edge of a thread: raised again below
-            failures.append(error)
-
-    thread = threading.Thread(target=run, name="api", daemon=True)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
 
 
 @contextlib.contextmanager
-def _stopping_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` on SIGTERM and SIGINT; the handlers that were there come back afterwards."""
+def _heeding_signals(stop: Callable[[], None], renew: Callable[[], None] | None) -> Iterator[None]:
+    """Call `stop` on SIGTERM and SIGINT, `renew` on SIGHUP; the handlers that were there come back afterwards."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, lambda *_: stop()) for number in _SIGNALS}
+    heeded = dict.fromkeys(_SIGNALS, stop) | ({} if renew is None else {signal.SIGHUP: renew})
+    before = {number: signal.signal(number, lambda *_, act=act: act()) for number, act in heeded.items()}
     try:
         yield
     finally:

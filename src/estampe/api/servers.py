@@ -6,32 +6,43 @@ from typing import Annotated
 
 import fastapi
 
+from estampe import errors
 from estampe.api import dependencies as given
+from estampe.api import problems
 from estampe.schemas import server
 
 router = fastapi.APIRouter(prefix="/servers", tags=["servers"])
 
 
 @router.get("")
-def list_servers(services: given.Services, owner_id: given.OwnerId) -> server.ServerList:
-    """All servers of the host, by name."""
-    servers = services.servers.list(owner_id)
-    return server.ServerList(servers=[server.Server.model_validate(view) for view in servers])
+def list_servers(
+    services: given.Services, owner_id: given.OwnerId, query: Annotated[server.ListQuery, fastapi.Query()]
+) -> server.ServerList:
+    """A page of the servers of the host, by name."""
+    page = services.servers.list(owner_id, query.to_domain())
+    return server.ServerList(servers=[server.Server.model_validate(view) for view in page.items], next=page.next)
 
 
-@router.get("/{reference}")
+@router.get("/{reference}", responses=problems.answers(errors.ServerNotFound))
 def get_server(services: given.Services, owner_id: given.OwnerId, reference: given.Reference) -> server.ServerDetail:
     """One server with its configuration and addresses."""
     return server.ServerDetail.model_validate(services.servers.get(owner_id, reference))
 
 
-@router.post("/{reference}/start")
+@router.post(
+    "/{reference}/start", responses=problems.answers(errors.ServerNotFound, errors.ServerBusy, errors.VolumeLocked)
+)
 def start_server(services: given.Services, owner_id: given.OwnerId, reference: given.Reference) -> server.Server:
     """Start a server; running already is fine."""
     return server.Server.model_validate(services.servers.start(owner_id, reference))
 
 
-@router.post("/{reference}/stop")
+@router.post(
+    "/{reference}/stop",
+    responses=problems.answers(
+        errors.ServerNotFound, errors.ServerBusy, errors.ShutdownTimeout, errors.ServerStateForbids
+    ),
+)
 def stop_server(
     services: given.Services, owner_id: given.OwnerId, reference: given.Reference, request: server.StopRequest
 ) -> server.Server:
@@ -42,7 +53,11 @@ def stop_server(
     return server.Server.model_validate(view)
 
 
-@router.delete("/{reference}", status_code=204)
+@router.delete(
+    "/{reference}",
+    status_code=204,
+    responses=problems.answers(errors.ServerNotFound, errors.ServerBusy, errors.ServerStateForbids),
+)
 def delete_server(
     services: given.Services,
     owner_id: given.OwnerId,

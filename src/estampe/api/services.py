@@ -7,15 +7,17 @@ name, id or domain UUID; a template as `web`, `web@3` or by id; an operation by 
 
 from __future__ import annotations
 
+import datetime
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from estampe.capture import request as capture_request
 from estampe.catalogue import views as template_views
+from estampe.db import idempotency
 from estampe.deploy import request as deploy_request
-from estampe.model import operation, retention, template
+from estampe.model import listing, operation, retention, template
 from estampe.servers import views as server_views
 from estampe.store import usage as store_usage
 
@@ -23,8 +25,8 @@ from estampe.store import usage as store_usage
 class ServerService(Protocol):
     """Servers of the host."""
 
-    def list(self, owner_id: uuid.UUID) -> Sequence[server_views.ServerView]:
-        """All of them, by name."""
+    def list(self, owner_id: uuid.UUID, query: listing.ServerQuery) -> listing.Page[server_views.ServerView]:
+        """A page, by name. Raises: errors.InvalidRequest where `after` is no cursor."""
 
     def get(self, owner_id: uuid.UUID, reference: str) -> server_views.ServerDetail:
         """One. Raises: errors.ServerNotFound."""
@@ -70,52 +72,63 @@ class DeployService(Protocol):
 class TemplateService(Protocol):
     """The catalogue."""
 
-    def list(
-        self,
-        owner_id: uuid.UUID,
-        *,
-        name_glob: str | None,
-        tag: str | None,
-        limit: int,
-        after: uuid.UUID | None,
-        is_trashed: bool = False,
-    ) -> Sequence[template.Template]:
-        """At most `limit` templates in a fixed order (name, then version descending), those behind the template `after`.
-
-        Those in the trash, or those that are not.
-        """
+    def list(self, owner_id: uuid.UUID, query: listing.TemplateQuery) -> listing.Page[template.Template]:
+        """A page. Raises: errors.InvalidRequest where `after` is no cursor of that sort."""
 
     def get(self, owner_id: uuid.UUID, reference: str) -> template_views.TemplateDetail:
         """One. Raises: errors.TemplateNotFound."""
 
     def edit(
-        self, owner_id: uuid.UUID, reference: str, *, name: str | None, note: str | None, tags: tuple[str, ...] | None
+        self,
+        owner_id: uuid.UUID,
+        reference: str,
+        *,
+        name: str | None,
+        note: str | None,
+        tags: tuple[str, ...] | None,
+        etags: Collection[str] | None = None,
     ) -> template.Template:
-        """Change what is not None. Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse."""
+        """Change what is not None, if its ETag is one of `etags` where some are given.
+
+        Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse, errors.TemplateChanged.
+        """
 
 
 class LifeService(Protocol):
-    """The moves of templates. All raise errors.TemplateNotFound, and errors.TemplateStateForbids where there is no such move."""
+    """The moves of templates, each only if its ETag is one of `etags` where some are given.
 
-    def deprecate(self, owner_id: uuid.UUID, reference: str, *, successor: str | None) -> template.Template:
+    All raise errors.TemplateNotFound, errors.TemplateChanged, and errors.TemplateStateForbids where there is no such move.
+    """
+
+    def deprecate(
+        self, owner_id: uuid.UUID, reference: str, *, successor: str | None, etags: Collection[str] | None = None
+    ) -> template.Template:
         """It still deploys, with a warning. Raises: errors.InvalidRequest where it would succeed itself."""
 
-    def disable(self, owner_id: uuid.UUID, reference: str) -> template.Template:
+    def disable(
+        self, owner_id: uuid.UUID, reference: str, *, etags: Collection[str] | None = None
+    ) -> template.Template:
         """Nothing is deployed from it any more."""
 
-    def enable(self, owner_id: uuid.UUID, reference: str) -> template.Template:
+    def enable(self, owner_id: uuid.UUID, reference: str, *, etags: Collection[str] | None = None) -> template.Template:
         """Neither deprecated nor disabled any more."""
 
-    def protect(self, owner_id: uuid.UUID, reference: str, *, is_protected: bool) -> template.Template:
+    def protect(
+        self, owner_id: uuid.UUID, reference: str, *, is_protected: bool, etags: Collection[str] | None = None
+    ) -> template.Template:
         """Keep it from deletion, purge and retention rules, or no longer."""
 
-    def delete(self, owner_id: uuid.UUID, reference: str, *, by: str) -> template.Template:
+    def delete(
+        self, owner_id: uuid.UUID, reference: str, *, by: str, etags: Collection[str] | None = None
+    ) -> template.Template:
         """To the trash; where there is none, it is gone. Raises: errors.TemplateProtected, errors.TemplateInUse."""
 
-    def restore(self, owner_id: uuid.UUID, reference: str) -> template.Template:
+    def restore(
+        self, owner_id: uuid.UUID, reference: str, *, etags: Collection[str] | None = None
+    ) -> template.Template:
         """Out of the trash."""
 
-    def purge(self, owner_id: uuid.UUID, reference: str) -> None:
+    def purge(self, owner_id: uuid.UUID, reference: str, *, etags: Collection[str] | None = None) -> None:
         """Out of the trash, for ever. Raises: errors.TemplateProtected, errors.TemplateInUse."""
 
 
@@ -147,10 +160,8 @@ class RetentionService(Protocol):
 class OperationService(Protocol):
     """Long work."""
 
-    def list(
-        self, owner_id: uuid.UUID, *, states: tuple[operation.State, ...], kind: operation.Kind | None, limit: int
-    ) -> Sequence[operation.Operation]:
-        """The newest first; no states means all states."""
+    def list(self, owner_id: uuid.UUID, query: listing.OperationQuery) -> listing.Page[operation.Operation]:
+        """A page. Raises: errors.InvalidRequest where `after` is no cursor of that sort."""
 
     def get(self, owner_id: uuid.UUID, reference: str) -> operation.Operation:
         """One. Raises: errors.OperationNotFound (also where a prefix fits several)."""
@@ -183,6 +194,35 @@ class StorageService(Protocol):
         """Begin to remove what no template names and is older than the grace (None: the configured one)."""
 
 
+class IdempotencyKeys(Protocol):
+    """What creates were asked for under which key, and what was answered."""
+
+    def claim(
+        self,
+        owner_id: uuid.UUID,
+        key: str,
+        *,
+        fingerprint: str,
+        operation_id: uuid.UUID,
+        at: datetime.datetime,
+        lifetime: datetime.timedelta,
+    ) -> idempotency.Claim:
+        """Take the key, or give what it was taken for; keys older than `lifetime` are forgotten first."""
+
+    def keep(self, owner_id: uuid.UUID, key: str, answer: str) -> None:
+        """Record the answer."""
+
+    def release(self, owner_id: uuid.UUID, key: str) -> None:
+        """Give an unanswered key back."""
+
+
+class ReadinessService(Protocol):
+    """The parts that the daemon stands on."""
+
+    def check(self) -> Sequence[str]:
+        """Their names; all answer, within seconds. Raises: errors.NotReady."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Everything the API is a face of."""
@@ -193,6 +233,8 @@ class Services:
     templates: TemplateService
     operations: OperationService
     storage: StorageService
+    idempotency: IdempotencyKeys
+    readiness: ReadinessService
     life: LifeService
     lineage: LineageService
     retention: RetentionService

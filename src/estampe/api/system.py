@@ -1,10 +1,13 @@
-"""Routes of the daemon itself."""
+"""Routes of the daemon itself. Whether it lives and is ready is for everybody: who asks are programs without an account."""
 
 from __future__ import annotations
 
 import fastapi
 
 import estampe
+from estampe import errors
+from estampe.api import dependencies as given
+from estampe.api import metrics, problems
 from estampe.schemas import system
 
 router = fastapi.APIRouter(tags=["system"])
@@ -16,7 +19,22 @@ def get_health() -> system.Health:
     return system.Health(status="ok")
 
 
-@router.get("/version")
+@router.get("/ready", responses=problems.answers(errors.NotReady))
+def get_readiness(services: given.Services) -> system.Readiness:
+    """Whether the daemon can do its work: the database, the store, libvirt and the workflow engine all answer."""
+    return system.Readiness(status="ready", parts=list(services.readiness.check()))
+
+
+@router.get("/version", dependencies=[fastapi.Depends(given.get_owner_id)])
 def get_version() -> system.Version:
     """Which Estampe this is."""
     return system.Version(version=estampe.__version__, api="v1")
+
+
+@router.get(
+    "/metrics", dependencies=[fastapi.Depends(given.get_owner_id)], response_class=fastapi.responses.PlainTextResponse
+)
+def get_metrics(request: fastapi.Request) -> fastapi.Response:
+    """Measurements in Prometheus' text format."""
+    meter: metrics.Metrics = request.app.state.metrics
+    return fastapi.Response(meter.render(), headers={"content-type": metrics.CONTENT_TYPE})

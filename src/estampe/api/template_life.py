@@ -1,77 +1,122 @@
-"""Routes of the life of templates."""
+"""Routes of the life of templates. With If-Match, a move is made only of a template as the caller has seen it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import fastapi
 
+from estampe import errors
 from estampe.api import dependencies as given
+from estampe.api import etag, problems
+from estampe.model import template as templates
 from estampe.schemas import server, template
 
 router = fastapi.APIRouter(prefix="/templates/{reference}", tags=["templates"])
+_MOVED: Final = problems.answers(errors.TemplateNotFound, errors.TemplateStateForbids, errors.TemplateChanged)
+_PURGED: Final = problems.answers(
+    errors.TemplateNotFound,
+    errors.TemplateInUse,
+    errors.TemplateProtected,
+    errors.TemplateStateForbids,
+    errors.TemplateChanged,
+)
 
 
-@router.post("/deprecate")
-def deprecate_template(
-    services: given.Services, owner_id: given.OwnerId, reference: given.Reference, request: template.DeprecateRequest
-) -> template.Template:
-    """Deprecate a template: it still deploys, with a warning that names its successor."""
-    found = services.life.deprecate(owner_id, reference, successor=request.successor)
+def _moved(found: templates.Template, response: fastapi.Response) -> template.Template:
+    response.headers["etag"] = found.etag
     return template.Template.model_validate(found)
 
 
-@router.post("/disable")
+@router.post("/deprecate", responses=_MOVED)
+def deprecate_template(
+    services: given.Services,
+    owner_id: given.OwnerId,
+    reference: given.Reference,
+    request: template.DeprecateRequest,
+    response: fastapi.Response,
+    if_match: etag.IfMatch,
+) -> template.Template:
+    """Deprecate a template: it still deploys, with a warning that names its successor."""
+    found = services.life.deprecate(owner_id, reference, successor=request.successor, etags=if_match)
+    return _moved(found, response)
+
+
+@router.post("/disable", responses=_MOVED)
 def disable_template(
-    services: given.Services, owner_id: given.OwnerId, reference: given.Reference
+    services: given.Services,
+    owner_id: given.OwnerId,
+    reference: given.Reference,
+    response: fastapi.Response,
+    if_match: etag.IfMatch,
 ) -> template.Template:
     """Disable a template: nothing is deployed from it any more."""
-    return template.Template.model_validate(services.life.disable(owner_id, reference))
+    return _moved(services.life.disable(owner_id, reference, etags=if_match), response)
 
 
-@router.post("/enable")
-def enable_template(services: given.Services, owner_id: given.OwnerId, reference: given.Reference) -> template.Template:
+@router.post("/enable", responses=_MOVED)
+def enable_template(
+    services: given.Services,
+    owner_id: given.OwnerId,
+    reference: given.Reference,
+    response: fastapi.Response,
+    if_match: etag.IfMatch,
+) -> template.Template:
     """Make a deprecated or disabled template active again."""
-    return template.Template.model_validate(services.life.enable(owner_id, reference))
+    return _moved(services.life.enable(owner_id, reference, etags=if_match), response)
 
 
-@router.post("/restore")
+@router.post("/restore", responses=_MOVED)
 def restore_template(
-    services: given.Services, owner_id: given.OwnerId, reference: given.Reference
+    services: given.Services,
+    owner_id: given.OwnerId,
+    reference: given.Reference,
+    response: fastapi.Response,
+    if_match: etag.IfMatch,
 ) -> template.Template:
     """Take a template out of the trash, into the state that it had."""
-    return template.Template.model_validate(services.life.restore(owner_id, reference))
+    return _moved(services.life.restore(owner_id, reference, etags=if_match), response)
 
 
-@router.post("/protect")
+@router.post("/protect", responses=_MOVED)
 def protect_template(
-    services: given.Services, owner_id: given.OwnerId, reference: given.Reference
+    services: given.Services,
+    owner_id: given.OwnerId,
+    reference: given.Reference,
+    response: fastapi.Response,
+    if_match: etag.IfMatch,
 ) -> template.Template:
     """Protect a template: it cannot be deleted or purged, nor taken by a retention rule."""
-    return template.Template.model_validate(services.life.protect(owner_id, reference, is_protected=True))
+    return _moved(services.life.protect(owner_id, reference, is_protected=True, etags=if_match), response)
 
 
-@router.post("/unprotect")
+@router.post("/unprotect", responses=_MOVED)
 def unprotect_template(
-    services: given.Services, owner_id: given.OwnerId, reference: given.Reference
+    services: given.Services,
+    owner_id: given.OwnerId,
+    reference: given.Reference,
+    response: fastapi.Response,
+    if_match: etag.IfMatch,
 ) -> template.Template:
     """Protect a template no longer."""
-    return template.Template.model_validate(services.life.protect(owner_id, reference, is_protected=False))
+    return _moved(services.life.protect(owner_id, reference, is_protected=False, etags=if_match), response)
 
 
-@router.post("/purge", status_code=204)
-def purge_template(services: given.Services, owner_id: given.OwnerId, reference: given.Reference) -> None:
+@router.post("/purge", status_code=204, responses=_PURGED)
+def purge_template(
+    services: given.Services, owner_id: given.OwnerId, reference: given.Reference, if_match: etag.IfMatch
+) -> None:
     """Remove a template that is in the trash, for ever; a later sweep frees what no other template needs."""
-    services.life.purge(owner_id, reference)
+    services.life.purge(owner_id, reference, etags=if_match)
 
 
-@router.get("/servers")
+@router.get("/servers", responses=problems.answers(errors.TemplateNotFound))
 def list_servers_of_template(
     services: given.Services,
     owner_id: given.OwnerId,
     reference: given.Reference,
     is_every_version: Annotated[bool, fastapi.Query(description="from all versions of its name")] = False,
 ) -> server.ServerList:
-    """The servers that were deployed from a template, by name; it may be in the trash."""
+    """The servers that were deployed from a template, by name, all in one page; it may be in the trash."""
     found = services.lineage.list_servers(owner_id, reference, is_every_version=is_every_version)
-    return server.ServerList(servers=[server.Server.model_validate(each) for each in found])
+    return server.ServerList(servers=[server.Server.model_validate(each) for each in found], next=None)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Annotated
 
 import fastapi
 
+from estampe import errors
 from estampe.api import dependencies as given
+from estampe.api import etag, problems
 from estampe.schemas import template
 
 router = fastapi.APIRouter(prefix="/templates", tags=["templates"])
@@ -15,49 +16,76 @@ router = fastapi.APIRouter(prefix="/templates", tags=["templates"])
 
 @router.get("")
 def list_templates(
+    services: given.Services, owner_id: given.OwnerId, query: Annotated[template.ListQuery, fastapi.Query()]
+) -> template.TemplateList:
+    """A page of templates; by name, newest version first, unless sorted otherwise."""
+    page = services.templates.list(owner_id, query.to_domain())
+    return template.TemplateList(
+        templates=[template.Template.model_validate(each) for each in page.items], next=page.next
+    )
+
+
+@router.get(
+    "/{reference}",
+    response_model=template.TemplateDetail,
+    responses={**problems.answers(errors.TemplateNotFound, errors.ManifestCorrupt), **etag.NOT_MODIFIED},
+)
+def get_template(
+    services: given.Services, owner_id: given.OwnerId, reference: given.Reference, seen: etag.IfNoneMatch
+) -> fastapi.Response:
+    """One template with what its manifest says; its ETag stays until the template is changed."""
+    found = services.templates.get(owner_id, reference)
+    headers = {"etag": found.template.etag}
+    # The ETag knows nothing of the other templates that the answer names: a rename of one would be missed.
+    if seen.has(found.template.etag) and found.successor is None and found.parent is None:
+        return fastapi.Response(status_code=304, headers=headers)
+    return problems.AsciiJSON(template.TemplateDetail.model_validate(found).model_dump(mode="json"), headers=headers)
+
+
+@router.patch(
+    "/{reference}",
+    responses=problems.answers(errors.TemplateNotFound, errors.InvalidName, errors.NameInUse, errors.TemplateChanged),
+)
+def edit_template(
     services: given.Services,
     owner_id: given.OwnerId,
-    name: Annotated[str | None, fastapi.Query(max_length=64, description="shell pattern, as web*")] = None,
-    tag: Annotated[str | None, fastapi.Query(max_length=64)] = None,
-    limit: Annotated[int, fastapi.Query(ge=1, le=1000)] = 100,
-    after: Annotated[uuid.UUID | None, fastapi.Query(description="`next` of the page before")] = None,
-    is_trashed: Annotated[bool, fastapi.Query(description="those in the trash, instead of those that are not")] = False,
-) -> template.TemplateList:
-    """A page of templates, by name, newest version first."""
-    # One more than asked for tells whether there is a next page.
-    found = services.templates.list(
-        owner_id, name_glob=name, tag=tag, limit=limit + 1, after=after, is_trashed=is_trashed
-    )
-    page = [template.Template.model_validate(each) for each in found[:limit]]
-    return template.TemplateList(templates=page, next=page[-1].id if len(found) > limit else None)
-
-
-@router.get("/{reference}")
-def get_template(
-    services: given.Services, owner_id: given.OwnerId, reference: given.Reference
-) -> template.TemplateDetail:
-    """One template with what its manifest says."""
-    return template.TemplateDetail.model_validate(services.templates.get(owner_id, reference))
-
-
-@router.patch("/{reference}")
-def edit_template(
-    services: given.Services, owner_id: given.OwnerId, reference: given.Reference, request: template.EditRequest
+    reference: given.Reference,
+    request: template.EditRequest,
+    response: fastapi.Response,
+    if_match: etag.IfMatch,
 ) -> template.Template:
-    """Change name, note or tags."""
+    """Change name, note or tags; with If-Match, only what the caller has seen."""
     edited = services.templates.edit(
         owner_id,
         reference,
         name=request.name,
         note=request.note,
         tags=None if request.tags is None else tuple(dict.fromkeys(request.tags)),
+        etags=if_match,
     )
+    response.headers["etag"] = edited.etag
     return template.Template.model_validate(edited)
 
 
-@router.delete("/{reference}")
+@router.delete(
+    "/{reference}",
+    responses=problems.answers(
+        errors.TemplateNotFound,
+        errors.TemplateInUse,
+        errors.TemplateProtected,
+        errors.TemplateStateForbids,
+        errors.TemplateChanged,
+    ),
+)
 def delete_template(
-    services: given.Services, owner_id: given.OwnerId, actor: given.Actor, reference: given.Reference
+    services: given.Services,
+    owner_id: given.OwnerId,
+    actor: given.Actor,
+    reference: given.Reference,
+    if_match: etag.IfMatch,
 ) -> template.Deletion:
-    """Move a template to the trash; where the installation has none, it is purged at once."""
-    return template.Deletion.model_validate(services.life.delete(owner_id, reference, by=actor))
+    """Move a template to the trash; where the installation has none, it is purged at once.
+
+    With If-Match, only as the caller has seen it.
+    """
+    return template.Deletion.model_validate(services.life.delete(owner_id, reference, by=actor, etags=if_match))

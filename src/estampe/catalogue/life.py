@@ -9,11 +9,12 @@ import contextlib
 import datetime
 import logging
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from estampe import errors
 from estampe.db import operations as operation_rows
+from estampe.db import template_moves
 from estampe.db import templates as template_rows
 from estampe.jobs import dispatch, locks
 from estampe.model import template as templates
@@ -24,69 +25,88 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LifeService:
-    """Moves of templates. Each is one transaction: of two at once, the second sees what the first has made of it."""
+    """Moves of templates. Each is one transaction: of two at once, the second sees what the first has made of it.
+
+    Where `etags` are given, a template whose own is none of them stays as it is: errors.TemplateChanged.
+    """
 
     store: stores.Store
     rows: template_rows.Templates
     trash_days: int  # 0: there is no trash, what is deleted is purged at once
     now: Callable[[], datetime.datetime] = dispatch.utc_now
 
-    def deprecate(self, owner_id: uuid.UUID, reference: str, *, successor: str | None) -> templates.Template:
+    def deprecate(
+        self, owner_id: uuid.UUID, reference: str, *, successor: str | None, etags: Collection[str] | None = None
+    ) -> templates.Template:
         """It still deploys, with a warning that names the successor, if one is given.
 
         Raises: errors.TemplateNotFound (of the successor too), errors.TemplateStateForbids, errors.InvalidRequest.
         """
         found = self.rows.resolve(owner_id, reference)
         successor_id = None if successor is None else self.rows.resolve(owner_id, successor).id
-        return self.rows.deprecate(found.id, successor_id=successor_id)
+        return self.rows.deprecate(found.id, successor_id=successor_id, etags=etags)
 
-    def disable(self, owner_id: uuid.UUID, reference: str) -> templates.Template:
+    def disable(
+        self, owner_id: uuid.UUID, reference: str, *, etags: Collection[str] | None = None
+    ) -> templates.Template:
         """Nothing is deployed from it any more. Raises: errors.TemplateNotFound, errors.TemplateStateForbids."""
-        return self.rows.disable(self.rows.resolve(owner_id, reference).id)
+        return self.rows.disable(self.rows.resolve(owner_id, reference).id, etags=etags)
 
-    def enable(self, owner_id: uuid.UUID, reference: str) -> templates.Template:
+    def enable(
+        self, owner_id: uuid.UUID, reference: str, *, etags: Collection[str] | None = None
+    ) -> templates.Template:
         """Neither deprecated nor disabled any more. Raises: errors.TemplateNotFound, errors.TemplateStateForbids."""
-        return self.rows.enable(self.rows.resolve(owner_id, reference).id)
+        return self.rows.enable(self.rows.resolve(owner_id, reference).id, etags=etags)
 
-    def protect(self, owner_id: uuid.UUID, reference: str, *, is_protected: bool) -> templates.Template:
+    def protect(
+        self, owner_id: uuid.UUID, reference: str, *, is_protected: bool, etags: Collection[str] | None = None
+    ) -> templates.Template:
         """Keep it from deletion, purge and retention rules, or no longer.
 
         Raises: errors.TemplateNotFound, errors.TemplateStateForbids.
         """
-        return self.rows.protect(self.rows.resolve(owner_id, reference).id, is_protected=is_protected)
+        return self.rows.protect(self.rows.resolve(owner_id, reference).id, is_protected=is_protected, etags=etags)
 
-    def delete(self, owner_id: uuid.UUID, reference: str, *, by: str) -> templates.Template:
+    def delete(
+        self, owner_id: uuid.UUID, reference: str, *, by: str, etags: Collection[str] | None = None
+    ) -> templates.Template:
         """To the trash, or where there is none, away; `by` is who asked, in words.
 
         Raises: errors.TemplateNotFound, errors.TemplateProtected, errors.TemplateInUse, errors.TemplateStateForbids.
         """
-        return self.discard(self.rows.resolve(owner_id, reference), by=by)
+        return self.discard(self.rows.resolve(owner_id, reference), by=by, etags=etags)
 
-    def discard(self, found: templates.Template, *, by: str) -> templates.Template:
+    def discard(
+        self, found: templates.Template, *, by: str, etags: Collection[str] | None = None
+    ) -> templates.Template:
         """As `delete`, for a template that is known already."""
         if self.trash_days == 0:
-            return self._purge(found, template_rows.Purge(states=templates.KEPT))
+            return self._purge(found, template_moves.Purge(states=templates.KEPT), etags=etags)
         at = self.now()
         until = at + datetime.timedelta(days=self.trash_days)
         with _refused_in_use(found):
-            return self.rows.trash(found.id, by=by, at=at, until=until, unless_locked=locks.template(found.id))
+            return self.rows.trash(
+                found.id, by=by, at=at, until=until, unless_locked=locks.template(found.id), etags=etags
+            )
 
-    def restore(self, owner_id: uuid.UUID, reference: str) -> templates.Template:
+    def restore(
+        self, owner_id: uuid.UUID, reference: str, *, etags: Collection[str] | None = None
+    ) -> templates.Template:
         """Out of the trash, into the state it had. Raises: errors.TemplateNotFound, errors.TemplateStateForbids."""
-        return self.rows.restore(self.rows.resolve(owner_id, reference).id)
+        return self.rows.restore(self.rows.resolve(owner_id, reference).id, etags=etags)
 
-    def purge(self, owner_id: uuid.UUID, reference: str) -> None:
+    def purge(self, owner_id: uuid.UUID, reference: str, *, etags: Collection[str] | None = None) -> None:
         """Out of the trash, for ever; its chunks go with the next sweep.
 
         Raises: errors.TemplateNotFound, errors.TemplateProtected, errors.TemplateInUse, errors.TemplateStateForbids.
         """
-        trashed = template_rows.Purge(states={templates.State.TRASHED})
-        self._purge(self.rows.resolve(owner_id, reference), trashed)
+        trashed = template_moves.Purge(states={templates.State.TRASHED})
+        self._purge(self.rows.resolve(owner_id, reference), trashed, etags=etags)
 
     def purge_due(self) -> None:
         """Purge what has been in the trash long enough; what cannot go now is left to the next time."""
         at = self.now()
-        due = template_rows.Purge(states={templates.State.TRASHED}, due_at=at)
+        due = template_moves.Purge(states={templates.State.TRASHED}, due_at=at)
         for found in self.rows.list_due(at):
             try:
                 self._purge(found, due)
@@ -100,9 +120,11 @@ class LifeService:
         for found in self.rows.list_in_state(templates.State.DELETING):
             self._remove(found)
 
-    def _purge(self, found: templates.Template, purge: template_rows.Purge) -> templates.Template:
+    def _purge(
+        self, found: templates.Template, purge: template_moves.Purge, *, etags: Collection[str] | None = None
+    ) -> templates.Template:
         with _refused_in_use(found):
-            doomed = self.rows.begin_purge(found.id, purge, unless_locked=locks.template(found.id))
+            doomed = self.rows.begin_purge(found.id, purge, unless_locked=locks.template(found.id), etags=etags)
         self._remove(doomed)
         return doomed
 

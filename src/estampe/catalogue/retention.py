@@ -17,7 +17,7 @@ from estampe.db import operations as operation_rows
 from estampe.db import retention as rule_rows
 from estampe.db import templates as template_rows
 from estampe.jobs import dispatch, locks
-from estampe.model import retention
+from estampe.model import listing, retention
 from estampe.model import template as templates
 
 _PAGE: Final = 1000
@@ -86,7 +86,8 @@ class RetentionService:
         return [verdict for _name, group in by_name for verdict in retention.judge(rules, list(group), facts)]
 
     def _each(self, owner_id: uuid.UUID) -> Iterator[templates.Template]:
-        after: tuple[str, int] | None = None
-        while page := self.rows.list(owner_id, limit=_PAGE, after=after):
-            yield from page
-            after = (page[-1].name, page[-1].version)
+        page = self.rows.list(owner_id, listing.TemplateQuery(limit=_PAGE))
+        yield from page.items
+        while page.next is not None:
+            page = self.rows.list(owner_id, listing.TemplateQuery(limit=_PAGE, after=page.next))
+            yield from page.items

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from estampe.catalogue import views
 from estampe.db import templates as template_rows
-from estampe.model import manifest
+from estampe.model import listing, manifest
 from estampe.model import template as templates
 from estampe.store import base as stores
 from estampe.store import manifests
@@ -20,23 +21,9 @@ class TemplateService:
     store: stores.Store
     rows: template_rows.Templates
 
-    def list(
-        self,
-        owner_id: uuid.UUID,
-        *,
-        name_glob: str | None,
-        tag: str | None,
-        limit: int,
-        after: uuid.UUID | None,
-        is_trashed: bool = False,
-    ) -> list[templates.Template]:
-        """At most `limit`, by name, newest version first, those behind the template `after`; or those in the trash."""
-        behind = None if after is None else self._position(owner_id, after)
-        return self.rows.list(owner_id, name_glob=name_glob, tag=tag, limit=limit, after=behind, is_trashed=is_trashed)
-
-    def _position(self, owner_id: uuid.UUID, template_id: uuid.UUID) -> tuple[str, int]:
-        found = self.rows.resolve(owner_id, str(template_id))
-        return found.name, found.version
+    def list(self, owner_id: uuid.UUID, query: listing.TemplateQuery) -> listing.Page[templates.Template]:
+        """A page of the account's templates. Raises: errors.InvalidRequest."""
+        return self.rows.list(owner_id, query)
 
     def get(self, owner_id: uuid.UUID, reference: str) -> views.TemplateDetail:
         """One, with what its manifest says. Raises: errors.TemplateNotFound, errors.ManifestCorrupt."""
@@ -50,11 +37,21 @@ class TemplateService:
         )
 
     def edit(
-        self, owner_id: uuid.UUID, reference: str, *, name: str | None, note: str | None, tags: tuple[str, ...] | None
+        self,
+        owner_id: uuid.UUID,
+        reference: str,
+        *,
+        name: str | None,
+        note: str | None,
+        tags: tuple[str, ...] | None,
+        etags: Collection[str] | None = None,
     ) -> templates.Template:
-        """Change what is not None. Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse."""
+        """Change what is not None, if its ETag is one of `etags` where some are given.
+
+        Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse, errors.TemplateChanged.
+        """
         found = self.rows.resolve(owner_id, reference)
-        return self.rows.edit(found.id, name=name, note=note, tags=tags)
+        return self.rows.edit(found.id, name=name, note=note, tags=tags, etags=etags)
 
     def _named(self, template_id: uuid.UUID | None, last_name: str | None = None) -> str | None:
         if template_id is None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import datetime
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from estampe.cli import describe, following, meter, options, output, summary, terminal, text
+from estampe.model import listing
 from estampe.model import operation as operations
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, show, follow and cancel operations.", no_args_is_help=True, rich_markup_mode=None)
 
+_TIMES: Final = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"]
 _COLUMNS = (
     text.Column("ID"),
     text.Column("KIND"),
@@ -32,23 +35,43 @@ def list_operations(
         list[operations.State] | None, typer.Option("--state", help="Only operations in this state; may be repeated.")
     ] = None,
     kind: Annotated[operations.Kind | None, typer.Option("--kind", help="Only operations of this kind.")] = None,
+    subject: Annotated[
+        str | None, typer.Option("--subject", help="Only operations on these servers; a pattern, as 'web*'.")
+    ] = None,
+    since: Annotated[
+        datetime.datetime | None,
+        typer.Option("--since", help="Only operations created then or later, in local time.", formats=_TIMES),
+    ] = None,
+    sort: Annotated[
+        listing.OperationSort, typer.Option("--sort", help="`-` is descending.")
+    ] = listing.OperationSort.CREATED_DESCENDING,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many.")] = 20,
     form: output.Option = output.Output.TABLE,
 ) -> None:
-    """List operations, the newest first.
+    """List operations, the newest first unless sorted otherwise.
 
     \b
     Examples:
       estampe operation list
       estampe operation list --state running --state queued
+      estampe operation list --subject 'web*' --since 2026-11-23 --sort created
     """
     from estampe.client import client
     from estampe.schemas import operation
 
     with client.Client() as daemon:
-        found = daemon.list_operations(states=states or (), kind=kind, limit=limit)
+        found = list(
+            daemon.list_operations(
+                states=states or (),
+                kind=kind,
+                subject=subject,
+                since=None if since is None else since.astimezone(),
+                sort=sort,
+                limit=limit,
+            )
+        )
     if form is output.Output.JSON:
-        terminal.document(operation.OperationList(operations=found))
+        terminal.document(operation.OperationList(operations=found, next=None))
     else:
         terminal.say(_table(found))
 

@@ -61,7 +61,7 @@ def list_rules(form: output.Option = output.Output.TABLE) -> None:
     from estampe.schemas import retention
 
     with client.Client() as daemon:
-        rules = daemon.list_retention_rules()
+        rules = daemon.list_retention_rules().rules
     if form is output.Output.JSON:
         terminal.document(retention.RetentionRuleList(rules=rules))
         return

@@ -8,6 +8,7 @@ import typer
 
 from estampe import units
 from estampe.cli import describe, options, output, terminal, text, values
+from estampe.model import power
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,21 +29,31 @@ _COLUMNS = (
 
 
 @app.command("list")
-def list_servers(form: output.Option = output.Output.TABLE) -> None:
-    """List the servers of this host.
+def list_servers(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Only these names; a pattern, as 'web*'.")
+    ] = None,
+    states: Annotated[
+        list[power.PowerState] | None,
+        typer.Option("--state", help="Only servers in this power state; may be repeated."),
+    ] = None,
+    form: output.Option = output.Output.TABLE,
+) -> None:
+    """List the servers of this host, by name.
 
     \b
     Examples:
       estampe server list
+      estampe server list 'web*' --state running
       estampe server list --output json | jq -r '.servers[].name'
     """
     from estampe.client import client
     from estampe.schemas import server
 
     with client.Client() as daemon:
-        servers = daemon.list_servers()
+        servers = list(daemon.list_servers(name=name, power_states=states or ()))
     if form is output.Output.JSON:
-        terminal.document(server.ServerList(servers=servers))
+        terminal.document(server.ServerList(servers=servers, next=None))
     else:
         terminal.say(table(servers))
 

@@ -8,6 +8,8 @@ import typer
 
 from estampe import units
 from estampe.cli import describe, options, output, summary, terminal, text
+from estampe.model import listing
+from estampe.model import template as templates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,9 +44,21 @@ def list_templates(
     is_trashed: Annotated[
         bool, typer.Option("--trashed", help="Those in the trash, instead of those that are not.")
     ] = False,
+    states: Annotated[
+        list[templates.State] | None, typer.Option("--state", help="Only templates in this state; may be repeated.")
+    ] = None,
+    is_sealed: Annotated[
+        bool | None, typer.Option("--sealed/--not-sealed", help="Only templates that are sealed, or are not.")
+    ] = None,
+    guest: Annotated[
+        str | None, typer.Option("--guest", help="Only templates of these guests; a pattern, as '*debian*'.")
+    ] = None,
+    sort: Annotated[
+        listing.TemplateSort, typer.Option("--sort", help="`-` is descending.")
+    ] = listing.TemplateSort.NAME,
     form: output.Option = output.Output.TABLE,
 ) -> None:
-    """List templates, by name, the newest version first.
+    """List templates; by name, the newest version first, unless sorted otherwise.
 
     SIZE is what a server gets, DATA what is stored of it before compression and deduplication, NEW what the capture
     added to the store.
@@ -54,16 +68,27 @@ def list_templates(
       estampe template list
       estampe template list 'web*' --tag production
       estampe template list --trashed
+      estampe template list --guest '*debian*' --sealed --sort -created
     """
     from estampe.client import client
     from estampe.schemas import template
 
     with client.Client() as daemon:
-        templates = list(daemon.list_templates(name=name, tag=tag, is_trashed=is_trashed))
+        found = list(
+            daemon.list_templates(
+                name=name,
+                tag=tag,
+                states=states or (),
+                is_sealed=is_sealed,
+                guest=guest,
+                is_trashed=is_trashed,
+                sort=sort,
+            )
+        )
     if form is output.Output.JSON:
-        terminal.document(template.TemplateList(templates=templates, next=None))
+        terminal.document(template.TemplateList(templates=found, next=None))
     else:
-        terminal.say(_table(templates))
+        terminal.say(_table(found))
 
 
 @app.command("show")
@@ -149,7 +174,7 @@ def _until(trash: template.Trash | None) -> str:
     return f"; it is in the trash until {trash.until.astimezone():%Y-%m-%d %H:%M}"
 
 
-def _table(templates: Sequence[template.Template]) -> list[str]:
+def _table(listed: Sequence[template.Template]) -> list[str]:
     rows = [
         (
             found.reference,
@@ -162,7 +187,7 @@ def _table(templates: Sequence[template.Template]) -> list[str]:
             found.guest_product,
             ", ".join(found.tags),
         )
-        for found in templates
+        for found in listed
     ]
     return text.table(_COLUMNS, rows)
 

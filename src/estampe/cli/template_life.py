@@ -138,9 +138,9 @@ def list_servers_of_template(
     from estampe.schemas import server as schemas
 
     with client.Client() as daemon:
-        servers = daemon.list_servers_of_template(reference, is_every_version=is_every_version)
+        servers = list(daemon.list_servers_of_template(reference, is_every_version=is_every_version))
     if form is output.Output.JSON:
-        terminal.document(schemas.ServerList(servers=servers))
+        terminal.document(schemas.ServerList(servers=servers, next=None))
     else:
         terminal.say(server.table(servers))
 

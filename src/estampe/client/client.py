@@ -1,27 +1,19 @@
-"""The typed client: a method per route, schemas in and out, errors as `estampe.errors`."""
+"""The typed clients: a method per route, schemas in and out, errors as `estampe.errors`."""
 
 from __future__ import annotations
 
 import os
-import uuid
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 import pydantic
 
-from estampe import errors
-from estampe.client import transport
-from estampe.model import operation as operations
-from estampe.model import retention as rules
-from estampe.schemas import capture, deploy, operation, retention, server, store, system, template, wire
+from estampe.client import calls, exchange, transport
+from estampe.client.method import Ask, Each, Follow
+from estampe.schemas import wire
 
 SOCKET_VARIABLE: Final = "ESTAMPE_SOCKET"
 DEFAULT_SOCKET: Final = Path("/run/estampe/estampe.sock")
-_PLAN_SECONDS: Final = 300.0  # a plan reads the extents of every volume; usage every manifest
-_START_SECONDS: Final = 120.0  # of a server, by libvirt on a busy host
-_MARGIN_SECONDS: Final = 15.0  # between the end of a wait in the daemon and our giving up on it
-_PAGE: Final = 200
 _Request = TypeVar("_Request", bound=wire.Request)
 
 
@@ -38,219 +30,92 @@ def make(kind: type[_Request], **fields: Any) -> _Request:
         raise wire.invalid_request([dict(problem) for problem in error.errors()]) from error
 
 
-class Client:
-    """Estampe's daemon. Context manager; not for several threads.
+class Routes:
+    """The methods that both clients have; what each asks is in `calls`.
 
     Every method raises errors.DaemonUnavailable, errors.SocketDenied and what its route answers.
     """
 
-    def __init__(self, socket: Path | None = None, *, request_seconds: float = transport.REQUEST_SECONDS) -> None:
-        self._daemon = transport.Transport(socket or socket_path(), request_seconds=request_seconds)
+    list_servers = Each(calls.list_servers)
+    get_server = Ask(calls.get_server)
+    start_server = Ask(calls.start_server)
+    stop_server = Ask(calls.stop_server)
+    delete_server = Ask(calls.delete_server)
 
-    def __enter__(self) -> Self:
-        return self
+    plan_capture = Ask(calls.plan_capture)
+    start_capture = Ask(calls.start_capture)
+    plan_deployment = Ask(calls.plan_deployment)
+    start_deployment = Ask(calls.start_deployment)
 
-    def __exit__(self, *exc: object) -> None:
-        self._daemon.__exit__(*exc)
+    list_templates = Each(calls.list_templates)
+    get_template = Ask(calls.get_template)
+    edit_template = Ask(calls.edit_template)
+    delete_template = Ask(calls.delete_template)
+    deprecate_template = Ask(calls.deprecate_template)
+    disable_template = Ask(calls.disable_template)
+    enable_template = Ask(calls.enable_template)
+    restore_template = Ask(calls.restore_template)
+    protect_template = Ask(calls.protect_template)
+    unprotect_template = Ask(calls.unprotect_template)
+    purge_template = Ask(calls.purge_template)
+    list_servers_of_template = Each(calls.list_servers_of_template)
 
-    # --- servers
+    list_retention_rules = Ask(calls.list_retention_rules)
+    set_retention_rule = Ask(calls.set_retention_rule)
+    remove_retention_rule = Ask(calls.remove_retention_rule)
+    apply_retention_rules = Ask(calls.apply_retention_rules)
 
-    def list_servers(self) -> list[server.Server]:
-        """All servers, by name."""
-        return self._daemon.ask(server.ServerList, "GET", "/servers").servers
+    list_operations = Each(calls.list_operations)
+    get_operation = Ask(calls.get_operation)
+    wait_operation = Ask(calls.wait_operation)
+    watch_operation = Follow(calls.watch_operation)
+    cancel_operation = Ask(calls.cancel_operation)
 
-    def get_server(self, reference: str) -> server.ServerDetail:
-        """One server."""
-        return self._daemon.ask(server.ServerDetail, "GET", _server(reference))
+    get_usage = Ask(calls.get_usage)
+    start_check = Ask(calls.start_check)
+    start_sweep = Ask(calls.start_sweep)
 
-    def start_server(self, reference: str) -> server.Server:
-        """Start it; returns when it has started."""
-        return self._daemon.ask(server.Server, "POST", f"{_server(reference)}/start", timeout_seconds=_START_SECONDS)
-
-    def stop_server(self, reference: str, request: server.StopRequest) -> server.Server:
-        """Shut it down; returns when it is off."""
-        return self._daemon.ask(
-            server.Server,
-            "POST",
-            f"{_server(reference)}/stop",
-            body=request,
-            timeout_seconds=request.timeout_seconds + _START_SECONDS,
-        )
-
-    def delete_server(self, reference: str, *, is_volumes_deleted: bool, is_forced: bool) -> None:
-        """Remove it."""
-        query = {"is_volumes_deleted": is_volumes_deleted, "is_forced": is_forced}
-        self._daemon.send("DELETE", _server(reference), query=query, timeout_seconds=_START_SECONDS)
-
-    # --- captures and deployments
-
-    def plan_capture(self, request: capture.CaptureRequest) -> capture.CapturePlan:
-        """What the capture would do."""
-        return self._daemon.ask(
-            capture.CapturePlan, "POST", "/captures/plan", body=request, timeout_seconds=_PLAN_SECONDS
-        )
-
-    def start_capture(self, request: capture.CaptureRequest) -> operation.Operation:
-        """Begin a capture."""
-        return self._daemon.ask(operation.Operation, "POST", "/captures", body=request, timeout_seconds=_PLAN_SECONDS)
-
-    def plan_deployment(self, request: deploy.DeployRequest) -> deploy.DeployPlan:
-        """What the deployment would do."""
-        return self._daemon.ask(
-            deploy.DeployPlan, "POST", "/deployments/plan", body=request, timeout_seconds=_PLAN_SECONDS
-        )
-
-    def start_deployment(self, request: deploy.DeployRequest) -> operation.Operation:
-        """Begin a deployment."""
-        return self._daemon.ask(
-            operation.Operation, "POST", "/deployments", body=request, timeout_seconds=_PLAN_SECONDS
-        )
-
-    # --- templates
-
-    def list_templates(
-        self, *, name: str | None = None, tag: str | None = None, is_trashed: bool = False
-    ) -> Iterator[template.Template]:
-        """All templates that fit, page by page: those in the trash, or those that are not."""
-        after: uuid.UUID | None = None
-        while True:
-            query = {"name": name, "tag": tag, "limit": _PAGE, "after": str(after) if after else None}
-            query |= {"is_trashed": is_trashed or None}
-            page = self._daemon.ask(template.TemplateList, "GET", "/templates", query=query)
-            yield from page.templates
-            after = page.next
-            if after is None:
-                return
-
-    def get_template(self, reference: str) -> template.TemplateDetail:
-        """One template."""
-        return self._daemon.ask(template.TemplateDetail, "GET", _template(reference), timeout_seconds=_PLAN_SECONDS)
-
-    def edit_template(self, reference: str, request: template.EditRequest) -> template.Template:
-        """Change it."""
-        return self._daemon.ask(template.Template, "PATCH", _template(reference), body=request)
-
-    def delete_template(self, reference: str) -> template.Deletion:
-        """To the trash, or where there is none, away."""
-        return self._daemon.ask(template.Deletion, "DELETE", _template(reference), timeout_seconds=_START_SECONDS)
-
-    def deprecate_template(self, reference: str, request: template.DeprecateRequest) -> template.Template:
-        """It still deploys, with a warning."""
-        return self._daemon.ask(template.Template, "POST", f"{_template(reference)}/deprecate", body=request)
-
-    def disable_template(self, reference: str) -> template.Template:
-        """Nothing is deployed from it any more."""
-        return self._daemon.ask(template.Template, "POST", f"{_template(reference)}/disable")
-
-    def enable_template(self, reference: str) -> template.Template:
-        """Neither deprecated nor disabled any more."""
-        return self._daemon.ask(template.Template, "POST", f"{_template(reference)}/enable")
-
-    def restore_template(self, reference: str) -> template.Template:
-        """Out of the trash."""
-        return self._daemon.ask(template.Template, "POST", f"{_template(reference)}/restore")
-
-    def protect_template(self, reference: str) -> template.Template:
-        """Keep it from deletion."""
-        return self._daemon.ask(template.Template, "POST", f"{_template(reference)}/protect")
-
-    def unprotect_template(self, reference: str) -> template.Template:
-        """Keep it no longer."""
-        return self._daemon.ask(template.Template, "POST", f"{_template(reference)}/unprotect")
-
-    def purge_template(self, reference: str) -> None:
-        """Out of the trash, for ever."""
-        self._daemon.send("POST", f"{_template(reference)}/purge", timeout_seconds=_START_SECONDS)
-
-    def list_servers_of_template(self, reference: str, *, is_every_version: bool = False) -> list[server.Server]:
-        """The servers that were deployed from it, or from all versions of its name."""
-        query = {"is_every_version": is_every_version or None}
-        return self._daemon.ask(server.ServerList, "GET", f"{_template(reference)}/servers", query=query).servers
-
-    # --- retention rules
-
-    def list_retention_rules(self) -> list[retention.RetentionRule]:
-        """All rules."""
-        return self._daemon.ask(retention.RetentionRuleList, "GET", "/retention/rules").rules
-
-    def set_retention_rule(self, pattern: str, request: retention.RetentionRuleRequest) -> retention.RetentionRule:
-        """Keep a rule, in place of the one for that pattern."""
-        return self._daemon.ask(retention.RetentionRule, "PUT", _rule(pattern), body=request)
-
-    def remove_retention_rule(self, pattern: str) -> None:
-        """Forget a rule."""
-        self._daemon.send("DELETE", _rule(pattern))
-
-    def apply_retention_rules(self, request: retention.ApplyRequest) -> retention.RetentionReport:
-        """Apply the rules now, or tell what they would do."""
-        return self._daemon.ask(
-            retention.RetentionReport, "POST", "/retention/apply", body=request, timeout_seconds=_PLAN_SECONDS
-        )
-
-    # --- operations
-
-    def list_operations(
-        self, *, states: Sequence[operations.State] = (), kind: operations.Kind | None = None, limit: int = 100
-    ) -> list[operation.Operation]:
-        """Operations, the newest first."""
-        query = {"state": [state.value for state in states], "kind": kind.value if kind else None, "limit": limit}
-        return self._daemon.ask(operation.OperationList, "GET", "/operations", query=query).operations
-
-    def get_operation(self, reference: str) -> operation.Operation:
-        """One operation as it stands."""
-        return self._daemon.ask(operation.Operation, "GET", _operation(reference))
-
-    def wait_operation(self, reference: str, *, seen: str | None, wait_seconds: float) -> operation.Operation:
-        """One operation when it differs from `seen` (a change token), has ended, or those seconds have passed."""
-        return self._daemon.ask(
-            operation.Operation,
-            "GET",
-            _operation(reference),
-            query={"wait": wait_seconds, "seen": seen},
-            timeout_seconds=wait_seconds + _MARGIN_SECONDS,
-        )
-
-    def cancel_operation(self, reference: str) -> operation.Operation:
-        """Ask it to stop."""
-        return self._daemon.ask(operation.Operation, "POST", f"{_operation(reference)}/cancel")
-
-    # --- store
-
-    def get_usage(self) -> store.Usage:
-        """What the store holds."""
-        return self._daemon.ask(store.Usage, "GET", "/store/usage", timeout_seconds=_PLAN_SECONDS)
-
-    def start_check(self, request: store.CheckRequest) -> operation.Operation:
-        """Begin to verify the store."""
-        return self._daemon.ask(operation.Operation, "POST", "/store/check", body=request)
-
-    def start_sweep(self, request: store.SweepRequest) -> operation.Operation:
-        """Begin to sweep the store."""
-        return self._daemon.ask(operation.Operation, "POST", "/store/sweep", body=request)
-
-    # --- the daemon itself
-
-    def get_version(self) -> system.Version:
-        """Which Estampe answers."""
-        return self._daemon.ask(system.Version, "GET", "/version")
-
-    def get_health(self) -> system.Health:
-        """Whether it answers."""
-        return self._daemon.ask(system.Health, "GET", "/health")
+    get_version = Ask(calls.get_version)
+    get_health = Ask(calls.get_health)
+    get_readiness = Ask(calls.get_readiness)
+    get_metrics = Ask(calls.get_metrics)
 
 
-def _server(reference: str) -> str:
-    return f"/servers/{transport.segment(reference, errors.ServerNotFound(server=reference))}"
+class Client(Routes, transport.Blocking):
+    """Estampe's daemon, at its unix socket or at a URL. Context manager; not for several threads.
+
+    `ca` is a PEM file of who signed the certificate at the URL; `pause_seconds` lie between two tries to reach a daemon
+    that went away.
+    """
+
+    def __init__(
+        self,
+        socket: Path | None = None,
+        *,
+        url: str | None = None,
+        ca: Path | None = None,
+        request_seconds: float = transport.REQUEST_SECONDS,
+        pause_seconds: float = transport.PAUSE_SECONDS,
+    ) -> None:
+        super().__init__(_daemon(socket, url, ca), request_seconds=request_seconds, pause_seconds=pause_seconds)
 
 
-def _template(reference: str) -> str:
-    return f"/templates/{transport.segment(reference, errors.TemplateNotFound(template=reference))}"
+class AsyncClient(Routes, transport.Awaiting):
+    """The same for asyncio: every method is awaited, or iterated with `async for`."""
+
+    def __init__(
+        self,
+        socket: Path | None = None,
+        *,
+        url: str | None = None,
+        ca: Path | None = None,
+        request_seconds: float = transport.REQUEST_SECONDS,
+        pause_seconds: float = transport.PAUSE_SECONDS,
+    ) -> None:
+        super().__init__(_daemon(socket, url, ca), request_seconds=request_seconds, pause_seconds=pause_seconds)
 
 
-def _rule(pattern: str) -> str:
-    missing = errors.RetentionRuleNotFound(pattern=pattern)
-    return f"/retention/rules/{transport.segment(rules.check_pattern(pattern), missing)}"
-
-
-def _operation(reference: str) -> str:
-    return f"/operations/{transport.segment(reference, errors.OperationNotFound(operation=reference))}"
+def _daemon(socket: Path | None, url: str | None, ca: Path | None) -> exchange.Daemon:
+    if url is not None:
+        return exchange.Daemon(url=url, ca=ca)
+    return exchange.Daemon(socket=socket or socket_path())

@@ -1,39 +1,41 @@
-"""HTTP over the daemon's unix socket, with errors as Estampe's own."""
+"""Sending calls: the blocking and the asynchronous way. What they do alike is in `exchange`."""
 
 from __future__ import annotations
 
-import socket
-import sys
-import urllib.parse
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Final, Self, TypeVar
 
+import httpx
 import pydantic
 
 from estampe import errors
-from estampe.schemas import problem, wire
+from estampe.client import exchange
+from estampe.client.call import Call, Listing, Watch
+from estampe.schemas import operation
 
-# httpx 0.28 imports its own command line (click, rich, pygments) whenever click is there: 0.2 s of each of our
-# commands. With the name taken it falls back as it does where click is missing. To go when httpx imports it lazily
-# (https://github.com/encode/httpx/blob/0.28.1/httpx/__init__.py).
-sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # importlib: None is "cannot be imported"
-import httpx  # noqa: E402 - after the line above
-
-REQUEST_SECONDS: Final = 30.0
-_CONNECT_SECONDS: Final = 5.0
-_Answer = TypeVar("_Answer", bound=wire.Answer)
+REQUEST_SECONDS: Final = exchange.REQUEST_SECONDS
+PAUSE_SECONDS: Final = 1.0
+_Answer = TypeVar("_Answer")
+_Page = TypeVar("_Page")
+_Item = TypeVar("_Item")
 
 
-class Transport:
-    """One connection to the daemon. Context manager; not for several threads."""
+class Blocking:
+    """Sends calls and waits for their answers. Context manager; not for several threads."""
 
-    def __init__(self, socket_path: Path, *, request_seconds: float = REQUEST_SECONDS) -> None:
-        self._socket_path = socket_path
+    def __init__(
+        self, daemon: exchange.Daemon, *, request_seconds: float, pause_seconds: float = PAUSE_SECONDS
+    ) -> None:
+        self._daemon = daemon
         self._request_seconds = request_seconds
-        # The host in the URL is not used for a unix socket, but HTTP wants one.
+        self._pause_seconds = pause_seconds
+        uds = None if daemon.socket is None else str(daemon.socket)
         self._http = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(socket_path)), base_url="http://estampe/v1", trust_env=False
+            transport=httpx.HTTPTransport(uds=uds, verify=daemon.verification()),
+            base_url=daemon.base_url,
+            trust_env=False,
         )
 
     def __enter__(self) -> Self:
@@ -42,81 +44,126 @@ class Transport:
     def __exit__(self, *exc: object) -> None:
         self._http.close()
 
-    def ask(
-        self,
-        kind: type[_Answer],
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, Any] | None = None,
-        body: wire.Request | None = None,
-        timeout_seconds: float | None = None,
-    ) -> _Answer:
-        """The answer as `kind`. Raises: errors.EstampeError, as `send`."""
-        content = self.send(method, path, query=query, body=body, timeout_seconds=timeout_seconds)
-        try:
-            return kind.model_validate_json(content)
-        except pydantic.ValidationError as error:
-            raise self._unavailable(f"its answer to {method} {path} is not understood") from error
-
-    def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, Any] | None = None,
-        body: wire.Request | None = None,
-        timeout_seconds: float | None = None,
-    ) -> bytes:
-        """The answer's body.
-
-        Raises: errors.DaemonUnavailable, errors.SocketDenied, and whatever error the daemon answered.
-        """
-        self._check_listening()
-        try:
-            response = self._http.request(
-                method,
-                path,
-                params={name: value for name, value in (query or {}).items() if value is not None},
-                content=None if body is None else body.model_dump_json(),
-                headers={} if body is None else {"content-type": "application/json"},
-                timeout=httpx.Timeout(timeout_seconds or self._request_seconds, connect=_CONNECT_SECONDS),
-            )
-        except httpx.HTTPError as error:
-            raise self._translated(error) from error
-        if response.is_error:
-            raise self._answered(response)
-        return response.content
-
-    def _check_listening(self) -> None:
-        """Connect once, for a plain reason where that fails: httpcore 1.0 wraps it twice, and leaves the socket unclosed."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.settimeout(_CONNECT_SECONDS)
+    def do(self, call: Call[_Answer]) -> _Answer:
+        """The answer. Raises: errors.DaemonUnavailable, errors.SocketDenied, and whatever error the daemon answered."""
+        arguments = exchange.arguments(call, request_seconds=self._request_seconds)
+        repetitions = exchange.Repetitions(call)
+        while True:
             try:
-                probe.connect(str(self._socket_path))
-            except PermissionError as error:
-                raise errors.SocketDenied(socket=str(self._socket_path)) from error
-            except OSError as error:
-                raise self._unavailable(error.strerror or str(error)) from error
+                self._daemon.probe()
+                return self._daemon.result(call, self._http.request(**arguments))
+            except httpx.HTTPError as error:
+                repetitions.note(self._daemon.translated(error), error)
+            except errors.DaemonUnavailable as error:
+                repetitions.note(error, None)
+            time.sleep(self._pause_seconds)
 
-    def _translated(self, error: httpx.HTTPError) -> errors.DaemonUnavailable:
-        if isinstance(error, httpx.TimeoutException):
-            return self._unavailable("no answer in time")
-        return self._unavailable("the connection ended before an answer came")
+    def list(self, listing: Listing[_Page, _Item]) -> Iterator[_Item]:
+        """All items, page by page."""
+        left, after = listing.limit, None
+        while True:
+            page = self.do(listing.page(after))
+            items = listing.items(page)[:left]
+            yield from items
+            left = None if left is None else left - len(items)
+            after = listing.next(page)
+            if after is None or left == 0:
+                return
 
-    def _answered(self, response: httpx.Response) -> errors.EstampeError:
-        try:
-            described = problem.Problem.model_validate_json(response.content)
-        except pydantic.ValidationError:
-            return self._unavailable(f"it answered with HTTP status {response.status_code} and no explanation")
-        return errors.from_record(described.record())
+    def watch(self, watch: Watch) -> Iterator[operation.Operation]:
+        """Each state to the operation's end. Raises as `do`."""
+        following = exchange.Following(watch)
+        while True:
+            try:
+                self._daemon.probe()
+                with self._http.stream(**following.arguments()) as response:
+                    if response.is_error:
+                        raise self._daemon.answered(response.status_code, response.read())
+                    for line in response.iter_lines():
+                        state = following.feed(line)
+                        if state is not None:
+                            yield state
+                        if following.has_ended:
+                            return
+                following.note(self._daemon.unavailable("the stream of events ended"))
+            except httpx.HTTPError as error:
+                following.note(self._daemon.translated(error))
+            except errors.DaemonUnavailable as error:
+                following.note(error)
+            except pydantic.ValidationError as error:
+                raise self._daemon.unavailable(f"its events of {watch.path} are not understood") from error
+            time.sleep(self._pause_seconds)
 
-    def _unavailable(self, detail: str) -> errors.DaemonUnavailable:
-        return errors.DaemonUnavailable(socket=str(self._socket_path), detail=detail)
 
+class Awaiting:
+    """`Blocking`, asynchronous. For any number of tasks of one event loop."""
 
-def segment(reference: str, missing: errors.NotFound) -> str:
-    """`reference` as one segment of a path. Raises: `missing` where no path can name it, so nothing can have that name."""
-    if not reference or "/" in reference or reference in {".", ".."}:
-        raise missing
-    return urllib.parse.quote(reference, safe="@", errors="backslashreplace")
+    def __init__(
+        self, daemon: exchange.Daemon, *, request_seconds: float, pause_seconds: float = PAUSE_SECONDS
+    ) -> None:
+        self._daemon = daemon
+        self._request_seconds = request_seconds
+        self._pause_seconds = pause_seconds
+        uds = None if daemon.socket is None else str(daemon.socket)
+        self._http = httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(uds=uds, verify=daemon.verification()),
+            base_url=daemon.base_url,
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._http.aclose()
+
+    async def do(self, call: Call[_Answer]) -> _Answer:
+        """See `Blocking.do`."""
+        arguments = exchange.arguments(call, request_seconds=self._request_seconds)
+        repetitions = exchange.Repetitions(call)
+        while True:
+            try:
+                await asyncio.to_thread(self._daemon.probe)
+                return self._daemon.result(call, await self._http.request(**arguments))
+            except httpx.HTTPError as error:
+                repetitions.note(self._daemon.translated(error), error)
+            except errors.DaemonUnavailable as error:
+                repetitions.note(error, None)
+            await asyncio.sleep(self._pause_seconds)
+
+    async def list(self, listing: Listing[_Page, _Item]) -> AsyncIterator[_Item]:
+        """See `Blocking.list`."""
+        left, after = listing.limit, None
+        while True:
+            page = await self.do(listing.page(after))
+            items = listing.items(page)[:left]
+            for item in items:
+                yield item
+            left = None if left is None else left - len(items)
+            after = listing.next(page)
+            if after is None or left == 0:
+                return
+
+    async def watch(self, watch: Watch) -> AsyncIterator[operation.Operation]:
+        """See `Blocking.watch`."""
+        following = exchange.Following(watch)
+        while True:
+            try:
+                await asyncio.to_thread(self._daemon.probe)
+                async with self._http.stream(**following.arguments()) as response:
+                    if response.is_error:
+                        raise self._daemon.answered(response.status_code, await response.aread())
+                    async for line in response.aiter_lines():
+                        state = following.feed(line)
+                        if state is not None:
+                            yield state
+                        if following.has_ended:
+                            return
+                following.note(self._daemon.unavailable("the stream of events ended"))
+            except httpx.HTTPError as error:
+                following.note(self._daemon.translated(error))
+            except errors.DaemonUnavailable as error:
+                following.note(error)
+            except pydantic.ValidationError as error:
+                raise self._daemon.unavailable(f"its events of {watch.path} are not understood") from error
+            await asyncio.sleep(self._pause_seconds)

@@ -5,20 +5,27 @@ from __future__ import annotations
 import datetime
 import re
 import uuid
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import database, schema
-from estampe.model import operation
+from estampe.db import database, paging, schema
+from estampe.model import listing, operation
 
 _table = schema.operations
 _locks = schema.operation_locks
 _ENDED: Final = tuple(state for state in operation.State if state.has_ended)
 _HEX: Final = re.compile(r"[0-9a-f]{1,32}")
+_id = paging.Key(column=_table.c.id, of=lambda each: each.id, kind=uuid.UUID)
+_created = paging.Key(column=_table.c.created_at, of=lambda each: each.created_at, kind=datetime.datetime)
+_ALL: Final = listing.OperationQuery()
+_ORDERS: Final = {
+    listing.OperationSort.CREATED: (_created, _id),
+    listing.OperationSort.CREATED_DESCENDING: (replace(_created, is_descending=True), replace(_id, is_descending=True)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ class Operations:
 
     def add(
         self, *, id: uuid.UUID, owner_id: uuid.UUID, kind: operation.Kind, subject: str, request: dict[str, Any],
-        locks: Sequence[Lock] = (), created_at: datetime.datetime,
+        locks: Sequence[Lock] = (), created_at: datetime.datetime, request_id: str | None = None,
     ) -> operation.Operation:  # fmt: skip
         """A QUEUED operation that holds `locks` until it ends: both or neither. The same id again gives what is there.
 
@@ -70,7 +77,7 @@ class Operations:
             row = {
                 "id": id, "owner_id": owner_id, "kind": kind, "subject": subject, "state": operation.State.QUEUED,
                 "phase": "queued", "done_bytes": 0, "is_cancel_requested": False, "request": request,
-                "created_at": created_at,
+                "created_at": created_at, "request_id": request_id,
             }  # fmt: skip
             connection.execute(sa.insert(_table).values(row))
             _take(connection, id, locks)
@@ -111,8 +118,9 @@ class Operations:
             present = _get(connection, operation_id)
             if present.state.has_ended:
                 raise errors.OperationEnded(operation=str(operation_id), state=present.state)
-            query = sa.update(_table).where(_table.c.id == operation_id)
-            connection.execute(query.values(is_cancel_requested=True))
+            if not present.is_cancel_requested:
+                query = sa.update(_table).where(_table.c.id == operation_id)
+                connection.execute(query.values(is_cancel_requested=True))
             if present.state is operation.State.QUEUED:
                 record = errors.Cancelled().to_record()
                 _end(connection, operation_id, operation.State.CANCELLED, at=at, error=record)
@@ -164,26 +172,34 @@ class Operations:
         with self._db.write() as connection:
             return list(connection.execute(sa.delete(_table).where(*old).returning(_table.c.id)).scalars())
 
-    def list(
-        self, owner_id: uuid.UUID, *, states: Collection[operation.State] | None = None,
-        kind: operation.Kind | None = None, limit: int = 100, after: uuid.UUID | None = None,
-    ) -> list[operation.Operation]:  # fmt: skip
-        """A page of the account's operations, newest first. `after` is the id of the last one of the page before.
-
-        Raises: errors.OperationNotFound where `after` is not there any more.
-        """
-        query = sa.select(_table).where(_table.c.owner_id == owner_id)
-        if states is not None:
-            query = query.where(_table.c.state.in_(tuple(states)))
-        if kind is not None:
-            query = query.where(_table.c.kind == kind)
+    def count(self) -> dict[tuple[operation.Kind, operation.State], int]:
+        """How many operations there are of each kind in each state, of all accounts; none of what there are none."""
+        query = sa.select(_table.c.kind, _table.c.state, sa.func.count()).group_by(_table.c.kind, _table.c.state)
         with self._db.read() as connection:
-            if after is not None:
-                last = _get(connection, after)
-                same_time = sa.and_(_table.c.created_at == last.created_at, _table.c.id < last.id)
-                query = query.where(sa.or_(_table.c.created_at < last.created_at, same_time))
-            query = query.order_by(_table.c.created_at.desc(), _table.c.id.desc()).limit(limit)
-            return [_operation(row) for row in connection.execute(query).mappings()]
+            return {
+                (operation.Kind(kind), operation.State(state)): count
+                for kind, state, count in connection.execute(query)
+            }
+
+    def list(self, owner_id: uuid.UUID, query: listing.OperationQuery = _ALL) -> listing.Page[operation.Operation]:
+        """A page of the account's operations. Raises: errors.InvalidRequest where `after` is no cursor of that sort."""
+        order = paging.Order(query.sort, _ORDERS[query.sort])
+        wanted = sa.select(_table).where(_table.c.owner_id == owner_id, *_conditions(query))
+        with self._db.read() as connection:
+            rows = connection.execute(order.apply(wanted, after=query.after, limit=query.limit)).mappings()
+            found = [_operation(row) for row in rows]
+        return order.page(found, query.limit)
+
+
+def _conditions(query: listing.OperationQuery) -> Iterable[sa.ColumnElement[bool]]:
+    if query.states:
+        yield _table.c.state.in_(query.states)
+    if query.kind is not None:
+        yield _table.c.kind == query.kind
+    if query.subject_glob is not None:
+        yield _table.c.subject.like(paging.like(query.subject_glob), escape="\\")
+    if query.since is not None:
+        yield _table.c.created_at >= query.since
 
 
 def check_unlocked(connection: sa.Connection, key: str) -> None:

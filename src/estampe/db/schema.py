@@ -3,7 +3,8 @@
     accounts ──< servers
        ├───────< templates ──< template_tags
        ├───────< retention_rules
-       └───────< operations ─< operation_locks
+       ├───────< operations ─< operation_locks
+       └───────< idempotency_keys
 
 Changing a table here asks for a migration in `migrations/versions`; a test compares the two. `templates.server_id`,
 `templates.parent_id`, `templates.successor_id` and `servers.template_id` are facts about the past, not references: what they
@@ -50,6 +51,14 @@ metadata: Final = sa.MetaData(
     }
 )
 
+
+def _revision() -> sa.Column[int]:
+    """Counts the changes of a row: every `sa.update` of the table raises it, also one that knows nothing of it."""
+    return sa.Column(
+        "revision", sa.Integer, nullable=False, default=1, server_default="1", onupdate=sa.text("revision + 1")
+    )
+
+
 accounts: Final = sa.Table(
     "accounts",
     metadata,
@@ -94,7 +103,9 @@ templates: Final = sa.Table(
     sa.Column("trashed_by", sa.Text, nullable=True),
     sa.Column("purge_at", UtcDateTime, nullable=True),
     sa.Column("state_before", sa.Text, nullable=True),
+    _revision(),
     sa.UniqueConstraint("owner_id", "name", "version"),
+    sa.Index(None, "owner_id", "created_at"),
 )
 
 retention_rules: Final = sa.Table(
@@ -133,7 +144,11 @@ operations: Final = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("started_at", UtcDateTime, nullable=True),
     sa.Column("ended_at", UtcDateTime, nullable=True),
+    _revision(),
+    sa.Column("request_id", sa.Text, nullable=True),
     sa.Index(None, "owner_id", "created_at"),
+    sa.Index(None, "owner_id", "kind", "created_at"),
+    sa.Index(None, "kind", "state"),
 )
 
 operation_locks: Final = sa.Table(
@@ -144,4 +159,15 @@ operation_locks: Final = sa.Table(
         "operation_id", sa.Uuid, sa.ForeignKey("operations.id", ondelete="CASCADE"), primary_key=True, index=True
     ),
     sa.Column("is_exclusive", sa.Boolean, nullable=False),
+)
+
+idempotency_keys: Final = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("owner_id", sa.Uuid, sa.ForeignKey("accounts.id"), primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("operation_id", sa.Uuid, nullable=False),
+    sa.Column("answer", sa.Text, nullable=True),
+    sa.Column("created_at", UtcDateTime, nullable=False, index=True),
 )

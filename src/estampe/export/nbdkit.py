@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import logging
 import os
 import socket as sockets
@@ -41,7 +42,12 @@ class _Listener:
         self._name = name
         self._last_lines: deque[str] = deque(["no message"], maxlen=_LAST_LINES)
         self._is_caught_up = threading.Event()
-        self._thread = threading.Thread(target=self._hear_all, args=(ours,), name=f"export {name}", daemon=True)
+        self._thread = threading.Thread(
+            target=contextvars.copy_context().run,  # what it logs belongs to the operation
+            args=(self._hear_all, ours),
+            name=f"export {name}",
+            daemon=True,
+        )
         self._thread.start()
 
     def _hear_all(self, fd: int) -> None:

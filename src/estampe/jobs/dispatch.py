@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from estampe import errors
+from estampe import correlation, errors
 from estampe.db import operations as operation_rows
 from estampe.jobs import base
-from estampe.model import operation
+from estampe.model import listing, operation
 
 _POLL_SECONDS: Final = 0.2  # a row is read in well under a millisecond
 
@@ -45,22 +45,21 @@ class Dispatcher:
         Raises: db.operations.LockHeld.
         """
         added = self.rows.add(
-            id=uuid.uuid4(),
+            id=correlation.planned_operation_id() or uuid.uuid4(),
             owner_id=owner_id,
             kind=kind,
             subject=subject,
             request=request,
             locks=locks,
             created_at=self.now(),
+            request_id=correlation.request_id(),
         )
         self.engine.start(kind, added.id)
         return added
 
-    def list(
-        self, owner_id: uuid.UUID, *, states: tuple[operation.State, ...], kind: operation.Kind | None, limit: int
-    ) -> list[operation.Operation]:
-        """The account's operations, the newest first; no states means all."""
-        return self.rows.list(owner_id, states=states or None, kind=kind, limit=limit)
+    def list(self, owner_id: uuid.UUID, query: listing.OperationQuery) -> listing.Page[operation.Operation]:
+        """A page of the account's operations. Raises: errors.InvalidRequest."""
+        return self.rows.list(owner_id, query)
 
     def get(self, owner_id: uuid.UUID, reference: str) -> operation.Operation:
         """One. Raises: errors.OperationNotFound (another account's as well)."""

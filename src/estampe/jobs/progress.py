@@ -46,12 +46,14 @@ class Reporter:
         *,
         is_closing: Callable[[], bool] = lambda: False,
         monotonic: Callable[[], float] = time.monotonic,
+        on_advance: Callable[[int], None] = lambda _done_bytes: None,
     ) -> None:
         self._board = board
         self._operation_id = operation_id
         self._clock = clock
         self._is_closing = is_closing
         self._monotonic = monotonic
+        self._on_advance = on_advance
         self._lock = threading.Lock()
         self._progress = operation.Progress(phase="starting")
         self._next_write = self._next_poll = monotonic()
@@ -66,6 +68,7 @@ class Reporter:
 
     def advance(self, done_bytes: int) -> None:
         """So many bytes more are done. Written now and then, and always when the phase's total is reached."""
+        self._on_advance(done_bytes)
         with self._lock:
             before = self._progress
             self._progress = operation.Progress(

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import logging
@@ -16,9 +17,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from estampe import errors
+from estampe import correlation, errors
 from estampe.db import operations as rows
-from estampe.jobs import base, progress, undo
+from estampe.jobs import base, metering, progress, undo
 from estampe.model import operation
 
 _log = logging.getLogger(__name__)
@@ -46,32 +47,39 @@ OperationBody = Callable[[Work], dict[str, Any] | None]  # returns the operation
 OperationAbandon = Callable[[Work, Mapping[str, Any]], None]
 
 
-def operation_body(operations: rows.Operations, body: OperationBody, *, clock: Clock) -> base.Body:
+def operation_body(
+    operations: rows.Operations, body: OperationBody, *, clock: Clock, meter: metering.Meter = metering.NOBODY
+) -> base.Body:
     """The workflow body that runs `body` for an operation's row."""
 
     def run(steps: base.Steps, operation_id: uuid.UUID) -> None:
-        work = _begin(operations, steps, operation_id, clock)
-        if work is not None:
-            _end(operations, operation_id, _attempt(work, body), clock)
+        work = _begin(operations, steps, operation_id, clock, meter)
+        if work is None:
+            return
+        with _logged_as(work):
+            _end(operations, operation_id, _attempt(work, body), clock, meter)
 
     return run
 
 
-def abandoned_body(operations: rows.Operations, abandon: OperationAbandon, *, clock: Clock) -> base.Abandon:
+def abandoned_body(
+    operations: rows.Operations, abandon: OperationAbandon, *, clock: Clock, meter: metering.Meter = metering.NOBODY
+) -> base.Abandon:
     """The workflow body that ends an operation which another generation has begun: undone, and FAILED."""
 
     def run(steps: base.Steps, operation_id: uuid.UUID, outcomes: Mapping[str, Any]) -> None:
-        work = _begin(operations, steps, operation_id, clock)
+        work = _begin(operations, steps, operation_id, clock, meter)
         if work is None:
             return
-        work.progress.shield()
-        record = errors.OperationOutdated(operation=str(operation_id)).to_record()
-        try:
-            abandon(work, outcomes)
-        except Exception as error:  # noqa: BLE001 - the edge of an operation
-            _log.exception("operation %s could not be undone", operation_id)
-            record["facts"]["not_undone"] = str(error)
-        _end(operations, operation_id, _Outcome(operation.State.FAILED, error=record), clock)
+        with _logged_as(work):
+            work.progress.shield()
+            record = errors.OperationOutdated(operation=str(operation_id)).to_record()
+            try:
+                abandon(work, outcomes)
+            except Exception as error:  # noqa: BLE001 - the edge of an operation
+                _log.exception("operation %s could not be undone", operation_id)
+                record["facts"]["not_undone"] = str(error)
+            _end(operations, operation_id, _Outcome(operation.State.FAILED, error=record), clock, meter)
 
     return run
 
@@ -88,10 +96,13 @@ def register(
     operations: rows.Operations,
     clock: Clock,
     abandon: OperationAbandon = nothing_to_undo,
+    meter: metering.Meter = metering.NOBODY,
 ) -> None:
     """Name an operation's body to the engine, before its launch."""
     engine.register(
-        kind, operation_body(operations, body, clock=clock), abandon=abandoned_body(operations, abandon, clock=clock)
+        kind,
+        operation_body(operations, body, clock=clock, meter=meter),
+        abandon=abandoned_body(operations, abandon, clock=clock, meter=meter),
     )
 
 
@@ -138,7 +149,14 @@ class _CancellableSteps:
         return self._steps.is_closing()
 
 
-def _begin(operations: rows.Operations, steps: base.Steps, operation_id: uuid.UUID, clock: Clock) -> Work | None:
+def _logged_as(work: Work) -> contextlib.AbstractContextManager[None]:
+    """Every line logged for the operation names it, and the request that it began with."""
+    return correlation.bound(request_id=work.operation.request_id, operation_id=str(work.operation.id))
+
+
+def _begin(
+    operations: rows.Operations, steps: base.Steps, operation_id: uuid.UUID, clock: Clock, meter: metering.Meter
+) -> Work | None:
     """None where there is nothing to do: the row has ended (cancelled while it was queued), or is gone."""
     try:
         row = operations.start(operation_id, at=clock())
@@ -150,7 +168,13 @@ def _begin(operations: rows.Operations, steps: base.Steps, operation_id: uuid.UU
         raise base.Interrupted from error
     if row.state.has_ended:
         return None
-    reporter = progress.Reporter(operations, operation_id, clock, is_closing=steps.is_closing)
+    reporter = progress.Reporter(
+        operations,
+        operation_id,
+        clock,
+        is_closing=steps.is_closing,
+        on_advance=lambda done_bytes: meter.advanced(row.kind, done_bytes),
+    )
     cancellable = _CancellableSteps(steps, reporter)
     return Work(operation=row, steps=cancellable, undo=cancellable.undo, progress=reporter)
 
@@ -176,14 +200,19 @@ def _failed(error: Exception, not_undone: list[str]) -> _Outcome:
     return _Outcome(operation.State.CANCELLED if is_cancelled else operation.State.FAILED, error=record)
 
 
-def _end(operations: rows.Operations, operation_id: uuid.UUID, outcome: _Outcome, clock: Clock) -> None:
+def _end(
+    operations: rows.Operations, operation_id: uuid.UUID, outcome: _Outcome, clock: Clock, meter: metering.Meter
+) -> None:
     """Write the outcome; failing that cuts the workflow off, and the next start replays it to here and tries again."""
     for is_last in (False, True):  # at a full disk, the first attempt frees the reserve that the second one uses
         try:
-            operations.finish(operation_id, outcome.state, result=outcome.result, error=outcome.error, at=clock())
+            ended = operations.finish(
+                operation_id, outcome.state, result=outcome.result, error=outcome.error, at=clock()
+            )
         except Exception as error:
             if is_last:
                 _log.exception("operation %s cannot record its outcome; it does so at the next start", operation_id)
                 raise base.Interrupted from error
         else:
+            meter.ended(ended)
             return

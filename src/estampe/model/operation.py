@@ -61,6 +61,8 @@ class Operation:
     created_at: datetime.datetime
     started_at: datetime.datetime | None
     ended_at: datetime.datetime | None
+    revision: int = 1  # raised by every change of the row
+    request_id: str | None = None  # of the request that began it
 
     @property
     def change_token(self) -> str:

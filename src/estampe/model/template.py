@@ -75,11 +75,17 @@ class Template:
     parent_id: uuid.UUID | None = None  # the template that the captured server was deployed from; it may be gone
     parent_name: str | None = None  # the parent's last reference, once it is gone
     trash: Trash | None = None  # set exactly while TRASHED
+    revision: int = 1  # raised by every change of the row
 
     @property
     def reference(self) -> str:
         """As people name it: web@3."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def etag(self) -> str:
+        """Names this template as it is now: another template, or a change of this one, has another."""
+        return f'"{self.id}.{self.revision}"'
 
 
 @dataclass(frozen=True, slots=True)

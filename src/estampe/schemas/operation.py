@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import pydantic
 
-from estampe.model import operation
+from estampe.model import listing, operation
 from estampe.schemas import wire
 
 
@@ -47,9 +47,40 @@ class Operation(wire.Answer):
     started_at: datetime.datetime | None
     ended_at: datetime.datetime | None
     change_token: str
+    revision: int
+    request_id: str | None
+
+
+class ListQuery(wire.Query):
+    """Which operations to list, and in what order."""
+
+    state: Annotated[list[operation.State], pydantic.Field(max_length=8, description="may be repeated")] = (
+        pydantic.Field(default_factory=list)
+    )
+    kind: operation.Kind | None = None
+    subject: wire.Glob | None = None
+    since: Annotated[wire.Time, pydantic.Field(description="created then or later; a time with its zone")] | None = None
+    sort: Annotated[listing.OperationSort, pydantic.Field(description="`-` is descending")] = (
+        listing.OperationSort.CREATED_DESCENDING
+    )
+    limit: wire.Limit = listing.DEFAULT_LIMIT
+    after: wire.Cursor | None = None
+
+    def to_domain(self) -> listing.OperationQuery:
+        """As the service takes it."""
+        return listing.OperationQuery(
+            states=tuple(self.state),
+            kind=self.kind,
+            subject_glob=self.subject,
+            since=self.since,
+            sort=self.sort,
+            limit=self.limit,
+            after=self.after,
+        )
 
 
 class OperationList(wire.Answer):
-    """Operations, the newest first."""
+    """One page; `next` goes back as `after` for the page behind it, null on the last."""
 
     operations: list[Operation]
+    next: str | None

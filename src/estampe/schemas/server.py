@@ -8,7 +8,7 @@ from typing import Annotated
 import pydantic
 
 from estampe.capture import request as capture
-from estampe.model import power
+from estampe.model import listing, power
 from estampe.schemas import configuration, wire
 
 StopTimeout = Annotated[float, pydantic.Field(ge=0, le=86_400, allow_inf_nan=False)]
@@ -19,6 +19,23 @@ class StopRequest(wire.Request):
 
     is_forced: bool = False
     timeout_seconds: StopTimeout = capture.DEFAULT_STOP_TIMEOUT_SECONDS
+
+
+class ListQuery(wire.Query):
+    """Which servers to list."""
+
+    name: wire.Glob | None = None
+    power_state: Annotated[list[power.PowerState], pydantic.Field(max_length=8, description="may be repeated")] = (
+        pydantic.Field(default_factory=list)
+    )
+    limit: wire.Limit = listing.DEFAULT_LIMIT
+    after: wire.Cursor | None = None
+
+    def to_domain(self) -> listing.ServerQuery:
+        """As the service takes it."""
+        return listing.ServerQuery(
+            name_glob=self.name, power_states=tuple(self.power_state), limit=self.limit, after=self.after
+        )
 
 
 class Server(wire.Answer):
@@ -37,9 +54,10 @@ class Server(wire.Answer):
 
 
 class ServerList(wire.Answer):
-    """All servers, by name."""
+    """One page; `next` goes back as `after` for the page behind it, null on the last."""
 
     servers: list[Server]
+    next: str | None
 
 
 class ServerDetail(wire.Answer):

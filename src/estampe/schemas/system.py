@@ -16,3 +16,10 @@ class Version(wire.Answer):
 
     version: str
     api: str
+
+
+class Readiness(wire.Answer):
+    """That the daemon can do its work: `parts` all answer. Where one does not, the answer is a problem that names it."""
+
+    status: str
+    parts: list[str]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import pydantic
 
-from estampe.model import template
+from estampe.model import listing, template
 from estampe.schemas import configuration, wire
 
 
@@ -18,6 +18,43 @@ class EditRequest(wire.Request):
     name: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=63)] | None = None
     note: wire.Note | None = None
     tags: Annotated[list[wire.Tag], pydantic.Field(max_length=32)] | None = None
+
+
+class ListQuery(wire.Query):
+    """Which templates to list, and in what order."""
+
+    name: wire.Glob | None = None
+    tag: wire.Line | None = None
+    state: Annotated[list[template.State], pydantic.Field(max_length=8, description="may be repeated")] = (
+        pydantic.Field(default_factory=list)
+    )
+    is_sealed: bool | None = None
+    guest: Annotated[wire.Glob, pydantic.Field(description="a pattern of the guest's product, as *debian*")] | None = (
+        None
+    )
+    is_trashed: Annotated[
+        bool,
+        pydantic.Field(description="those in the trash, which is left out unless it is asked for here or by `state`"),
+    ] = False
+    sort: Annotated[
+        listing.TemplateSort, pydantic.Field(description="`-` is descending; a name's newest version comes first")
+    ] = listing.TemplateSort.NAME
+    limit: wire.Limit = listing.DEFAULT_LIMIT
+    after: wire.Cursor | None = None
+
+    def to_domain(self) -> listing.TemplateQuery:
+        """As the service takes it."""
+        return listing.TemplateQuery(
+            name_glob=self.name,
+            tag=self.tag,
+            states=tuple(self.state),
+            is_sealed=self.is_sealed,
+            guest_glob=self.guest,
+            is_trashed=self.is_trashed,
+            sort=self.sort,
+            limit=self.limit,
+            after=self.after,
+        )
 
 
 class DeprecateRequest(wire.Request):
@@ -56,18 +93,24 @@ class Template(wire.Answer):
     successor_id: uuid.UUID | None
     parent_id: uuid.UUID | None
     trash: Trash | None
+    revision: int
 
     @property
     def reference(self) -> str:
         """As people name it: web@3."""
         return f"{self.name}@{self.version}"
 
+    @property
+    def etag(self) -> str:
+        """What If-Match says to change it only as it is here."""
+        return f'"{self.id}.{self.revision}"'
+
 
 class TemplateList(wire.Answer):
     """One page; `next` goes back as `after` for the page behind it, null on the last."""
 
     templates: list[Template]
-    next: uuid.UUID | None
+    next: str | None
 
 
 class TemplateVolume(wire.Answer):

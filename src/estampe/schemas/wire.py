@@ -6,16 +6,20 @@ built from the services' dataclasses by attribute, and a client skips fields tha
 
 from __future__ import annotations
 
+import datetime
 import ipaddress
+import re
 import unicodedata
 from typing import Annotated, Final
 
 import pydantic
 
 from estampe import errors
+from estampe.model import listing
 
 REFERENCE_CHARACTERS: Final = 256  # names are at most 63 characters, ids 36; libvirt's own domain names may be longer
 MAX_BYTES: Final = 2**50  # 1 PiB: beyond any volume or memory; keeps sums far inside 64 bits
+_RFC_3339: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}")
 MAX_WAIT_SECONDS: Final = 60.0  # of one long poll; below the usual idle timeouts of proxies
 
 
@@ -23,6 +27,12 @@ class Request(pydantic.BaseModel):
     """Base of what clients send. Strict: `"2"` is not a number and `1` is not true."""
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Query(pydantic.BaseModel):
+    """Base of a list's query parameters; not strict, since all of a URL is text."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
 
 class Answer(pydantic.BaseModel):
@@ -61,6 +71,20 @@ def _address(text: str) -> str:
         raise ValueError("must be an address without prefix length, as 192.0.2.1 or 2001:db8::1") from error
 
 
+def _time(text: object) -> object:
+    """Pydantic also takes numbers for times, as seconds or milliseconds, whichever seems likelier."""
+    if isinstance(text, str) and not _RFC_3339.match(text):
+        raise ValueError("must be a time with its zone, as 2026-11-23T12:00:00Z")
+    return text
+
+
+def _in_utc(time: datetime.datetime) -> datetime.datetime:
+    try:
+        return time.astimezone(datetime.UTC)
+    except OverflowError as error:
+        raise ValueError("must be between the years 1 and 9999 in UTC") from error
+
+
 _is_line = pydantic.AfterValidator(check_line)
 Line = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=256), _is_line]
 Reference = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=REFERENCE_CHARACTERS), _is_line]
@@ -72,6 +96,19 @@ InterfaceAddress = Annotated[
     str, pydantic.StringConstraints(max_length=64), pydantic.AfterValidator(_interface_address)
 ]
 Address = Annotated[str, pydantic.StringConstraints(max_length=64), pydantic.AfterValidator(_address)]
+Time = Annotated[pydantic.AwareDatetime, pydantic.BeforeValidator(_time), pydantic.AfterValidator(_in_utc)]
+Glob = Annotated[
+    str,
+    pydantic.StringConstraints(min_length=1, max_length=64),
+    pydantic.Field(description="a pattern: `*` is any run of characters, `?` any one; as web*"),
+    _is_line,
+]
+Limit = Annotated[int, pydantic.Field(ge=1, le=1000, description="at most so many in one page")]
+Cursor = Annotated[
+    str,
+    pydantic.StringConstraints(max_length=listing.MAX_CURSOR_CHARACTERS),
+    pydantic.Field(description="`next` of the page before, as it is"),
+]
 
 
 def invalid_request(problems: list[dict[str, object]], *, skip: int = 0) -> errors.InvalidRequest:

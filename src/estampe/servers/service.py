@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from estampe import errors
 from estampe.db import operations as operation_rows
 from estampe.db import servers as server_rows
 from estampe.db import templates as template_rows
 from estampe.jobs import attempts, locks
+from estampe.model import listing
 from estampe.model import server as servers
 from estampe.model import template as templates
 from estampe.servers import views
 from estampe.virt import base as virt
 from estampe.virt import power as virt_power
+
+_BY_NAME: Final = "name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +38,27 @@ class ServerService:
     clock: Callable[[], float] = time.monotonic
     wait: Callable[[float], None] = time.sleep
 
-    def list(self, owner_id: uuid.UUID) -> Sequence[views.ServerView]:
-        """All the account may see, by name."""
-        seen = [(self._row(owner_id, summary), summary) for summary in self.host.list_domains()]
-        return [self._view(row, summary) for row, summary in seen if row.owner_id == owner_id]
+    def list(self, owner_id: uuid.UUID, query: listing.ServerQuery) -> listing.Page[views.ServerView]:
+        """A page of what the account may see, by name. Raises: errors.InvalidRequest where `after` is no cursor."""
+        fitting = sorted(
+            (each for each in self.host.list_domains() if _fits(each, query)), key=lambda each: (each.name, each.uuid)
+        )
+        behind = None if query.after is None else _position(query.after)
+        found: list[tuple[servers.Server, virt.DomainSummary]] = []
+        for summary in fitting:
+            if behind is not None and (summary.name, summary.uuid) <= behind:
+                continue
+            row = self._row(owner_id, summary)
+            if row.owner_id != owner_id:
+                continue
+            if len(found) == query.limit:
+                last = found[-1][1]
+                return listing.Page(self._views(found), listing.cursor(_BY_NAME, last.name, last.uuid))
+            found.append((row, summary))
+        return listing.Page(self._views(found))
+
+    def _views(self, found: Sequence[tuple[servers.Server, virt.DomainSummary]]) -> Sequence[views.ServerView]:
+        return [self._view(row, summary) for row, summary in found]
 
     def list_deployed(self, owner_id: uuid.UUID, template_ids: Collection[uuid.UUID]) -> Sequence[views.ServerView]:
         """Those of the account that are on the host and were deployed from one of the templates, by name."""
@@ -178,3 +200,17 @@ class ServerService:
                 return found
         where = place.path if place.volume is None else f"{place.volume.name} in pool {place.volume.pool}"
         raise errors.VolumeNotInPool(volume=place.target, place=where, server=summary.name)
+
+
+def _fits(summary: virt.DomainSummary, query: listing.ServerQuery) -> bool:
+    if query.power_states and summary.power_state not in query.power_states:
+        return False
+    # As globs of templates, which know no sets in brackets.
+    return query.name_glob is None or fnmatch.fnmatchcase(summary.name, query.name_glob.replace("[", "[[]"))
+
+
+def _position(cursor: str) -> tuple[str, str]:
+    name, domain_uuid = listing.position(cursor, _BY_NAME, 2)
+    if not isinstance(name, str) or not isinstance(domain_uuid, str):
+        raise listing.bad_cursor()
+    return name, domain_uuid

@@ -7,7 +7,7 @@ import pytest
 from starlette import testclient
 from tests.unit.api import fakes
 
-from estampe.api import app
+from estampe.api import app, transport
 
 
 @pytest.fixture(scope="session")
@@ -24,8 +24,14 @@ def world(served: tuple[fakes.World, fastapi.FastAPI]) -> fakes.World:
 
 
 @pytest.fixture
-def http(world: fakes.World, served: tuple[fakes.World, fastapi.FastAPI]) -> Iterator[testclient.TestClient]:
-    api = served[1]
-    api.state.stopping.clear()
-    with testclient.TestClient(api, raise_server_exceptions=False) as client:
+def api(world: fakes.World, served: tuple[fakes.World, fastapi.FastAPI]) -> fastapi.FastAPI:
+    served[1].state.stopping.clear()
+    return served[1]
+
+
+@pytest.fixture
+def http(api: fastapi.FastAPI) -> Iterator[testclient.TestClient]:
+    """As the unix socket gives it."""
+    marked = transport.Marked(api, transport.Transport.UNIX)
+    with testclient.TestClient(marked, raise_server_exceptions=False) as client:
         yield client

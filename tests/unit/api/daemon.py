@@ -1,4 +1,4 @@
-"""A process that serves fake services: `python daemon.py SOCKET`. Prints `ready`, and `closed` when it has stopped.
+"""A process that serves fake services: `python daemon.py SOCKET [ADDRESS CERTIFICATE KEY]`. Prints `ready`, and `closed` when it has stopped.
 
 `POST /v1/servers/web-01/start` blocks for ever, as a hypervisor that hangs does.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.unit.api import fakes
 
-from estampe.api import app, server
+from estampe.api import app, server, tcp
 from estampe.servers import views
 
 
@@ -27,6 +27,10 @@ def _say(word: str) -> None:
     sys.stdout.flush()
 
 
+def _endpoint(listen: str | None = None, certificate: str = "", key: str = "") -> tcp.Endpoint | None:
+    return None if listen is None else tcp.parse(listen, certificate=Path(certificate), key=Path(key))
+
+
 def main() -> None:
     world = fakes.World()
     services = world.services()
@@ -34,6 +38,7 @@ def main() -> None:
     server.serve(
         app.create(services),
         socket_path=Path(sys.argv[1]),
+        endpoint=_endpoint(*sys.argv[2:]),
         stop_deadline_seconds=1,
         on_ready=lambda _stop: _say("ready"),
     )

@@ -7,19 +7,22 @@ import datetime
 import fnmatch
 import threading
 import uuid
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from estampe import errors
+from estampe import correlation, errors
 from estampe.api import services
 from estampe.capture import request as capture_request
 from estampe.catalogue import views as template_views
+from estampe.db import idempotency
 from estampe.deploy import request as deploy_request
-from estampe.model import account, configuration, guest, operation, power, retention, template
+from estampe.model import account, configuration, guest, listing, operation, power, retention, template
 from estampe.servers import views as server_views
 from estampe.store import manifests, usage
 from estampe.virt import base as virt
 
+_Item = TypeVar("_Item")
 GIB = 1024**3
 NOW = datetime.datetime(2026, 11, 23, 12, 0, tzinfo=datetime.UTC)
 OWNER = account.DEFAULT_ACCOUNT_ID
@@ -162,6 +165,7 @@ class World:
     script: list[dict[str, Any]] = field(default_factory=list)  # what `wait` finds changed, call by call
     failure: Exception | None = None
     calls: list[tuple[Any, ...]] = field(default_factory=list)
+    keys: dict[str, idempotency.Claim] = field(default_factory=dict)
     unreadable: tuple[manifests.Unreadable, ...] = ()
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -177,14 +181,21 @@ class World:
             raise self.failure
 
     def begin(self, kind: operation.Kind, subject: str, request: dict[str, Any] | None = None) -> operation.Operation:
-        begun = an_operation(id=an_id(301 + len(self.operations)), kind=kind, subject=subject, request=request or {})
+        begun = an_operation(
+            id=correlation.planned_operation_id() or an_id(301 + len(self.operations)),
+            kind=kind,
+            subject=subject,
+            request=request or {},
+            request_id=correlation.request_id(),
+        )
         self.operations[begun.id] = begun
         return begun
 
     def change(self, operation_id: uuid.UUID, **changes: Any) -> None:
         """Something happens to an operation; who waits for it hears of it."""
         with self.changed:
-            self.operations[operation_id] = dataclasses.replace(self.operations[operation_id], **changes)
+            before = self.operations[operation_id]
+            self.operations[operation_id] = dataclasses.replace(before, revision=before.revision + 1, **changes)
             self.changed.notify_all()
 
     def services(self) -> services.Services:
@@ -195,6 +206,8 @@ class World:
             templates=Templates(self),
             operations=Operations(self),
             storage=Storage(self),
+            idempotency=Keys(self),
+            readiness=Readiness(self),
             life=Life(self),
             lineage=Lineage(self),
             retention=Retention(self),
@@ -207,9 +220,17 @@ class World:
                 return found
         raise errors.TemplateNotFound(template=reference)
 
-    def change_template(self, reference: str, **changes: Any) -> template.Template:
+    def find_unchanged(self, reference: str, etags: Collection[str] | None) -> template.Template:
         found = self.find_template(reference)
-        changed = dataclasses.replace(found, **changes)
+        if etags is not None and found.etag not in etags:
+            raise errors.TemplateChanged(template=reference, etag=found.etag)
+        return found
+
+    def change_template(
+        self, reference: str, *, etags: Collection[str] | None = None, **changes: Any
+    ) -> template.Template:
+        found = self.find_unchanged(reference, etags)
+        changed = dataclasses.replace(found, **changes, revision=found.revision + 1)
         self.templates[self.templates.index(found)] = changed
         return changed
 
@@ -218,9 +239,11 @@ class World:
 class Servers:
     world: World
 
-    def list(self, owner_id: uuid.UUID) -> list[server_views.ServerView]:
-        self.world.note("list", owner_id)
-        return sorted(self.world.servers.values(), key=lambda server: server.name)
+    def list(self, owner_id: uuid.UUID, query: listing.ServerQuery) -> listing.Page[server_views.ServerView]:
+        self.world.note("list", query)
+        found = [each for each in self.world.servers.values() if fnmatch.fnmatchcase(each.name, query.name_glob or "*")]
+        found = [each for each in found if not query.power_states or each.power_state in query.power_states]
+        return _page(sorted(found, key=lambda server: server.name), "name", query.limit, query.after)
 
     def get(self, owner_id: uuid.UUID, reference: str) -> server_views.ServerDetail:
         self.world.note("get", reference)
@@ -331,23 +354,12 @@ class Deployments:
 class Templates:
     world: World
 
-    def list(
-        self,
-        owner_id: uuid.UUID,
-        *,
-        name_glob: str | None,
-        tag: str | None,
-        limit: int,
-        after: uuid.UUID | None,
-        is_trashed: bool = False,
-    ) -> list[template.Template]:
-        self.world.note("list", name_glob, tag, limit, after, *(["trash"] if is_trashed else []))
-        found = [each for each in self.world.templates if (each.trash is not None) is is_trashed]
-        found = [each for each in found if fnmatch.fnmatchcase(each.name, name_glob or "*")]
-        found = [each for each in found if tag is None or tag in each.tags]
-        ids = [each.id for each in found]
-        start = ids.index(after) + 1 if after in ids else 0
-        return found[start : start + limit]
+    def list(self, owner_id: uuid.UUID, query: listing.TemplateQuery) -> listing.Page[template.Template]:
+        self.world.note("list", query)
+        found = [each for each in self.world.templates if fnmatch.fnmatchcase(each.name, query.name_glob or "*")]
+        found = [each for each in found if query.tag is None or query.tag in each.tags]
+        found = [each for each in found if (each.trash is not None) is query.is_trashed or each.state in query.states]
+        return _page(found, query.sort, query.limit, query.after)
 
     def get(self, owner_id: uuid.UUID, reference: str) -> template_views.TemplateDetail:
         self.world.note("get", reference)
@@ -361,12 +373,21 @@ class Templates:
         )
 
     def edit(
-        self, owner_id: uuid.UUID, reference: str, *, name: str | None, note: str | None, tags: tuple[str, ...] | None
+        self,
+        owner_id: uuid.UUID,
+        reference: str,
+        *,
+        name: str | None,
+        note: str | None,
+        tags: tuple[str, ...] | None,
+        etags: Collection[str] | None = None,
     ) -> template.Template:
         self.world.note("edit", reference, name, note, tags)
+        if name is not None:
+            template.check_name(name)
         changes = {"name": name, "note": note, "tags": tags}
         return self.world.change_template(
-            reference, **{key: value for key, value in changes.items() if value is not None}
+            reference, etags=etags, **{key: value for key, value in changes.items() if value is not None}
         )
 
 
@@ -374,26 +395,36 @@ class Templates:
 class Life:
     world: World
 
-    def deprecate(self, owner_id: uuid.UUID, reference: str, *, successor: str | None) -> template.Template:
+    def deprecate(
+        self, owner_id: uuid.UUID, reference: str, *, successor: str | None, etags: Collection[str] | None = None
+    ) -> template.Template:
         self.world.note("deprecate", reference, successor)
         successor_id = None if successor is None else self.world.find_template(successor).id
-        return self.world.change_template(reference, state=template.State.DEPRECATED, successor_id=successor_id)
+        return self.world.change_template(
+            reference, etags=etags, state=template.State.DEPRECATED, successor_id=successor_id
+        )
 
-    def disable(self, owner_id: uuid.UUID, reference: str) -> template.Template:
+    def disable(
+        self, owner_id: uuid.UUID, reference: str, *, etags: Collection[str] | None = None
+    ) -> template.Template:
         self.world.note("disable", reference)
-        return self.world.change_template(reference, state=template.State.DISABLED)
+        return self.world.change_template(reference, etags=etags, state=template.State.DISABLED)
 
-    def enable(self, owner_id: uuid.UUID, reference: str) -> template.Template:
+    def enable(self, owner_id: uuid.UUID, reference: str, *, etags: Collection[str] | None = None) -> template.Template:
         self.world.note("enable", reference)
-        return self.world.change_template(reference, state=template.State.ACTIVE, successor_id=None)
+        return self.world.change_template(reference, etags=etags, state=template.State.ACTIVE, successor_id=None)
 
-    def protect(self, owner_id: uuid.UUID, reference: str, *, is_protected: bool) -> template.Template:
+    def protect(
+        self, owner_id: uuid.UUID, reference: str, *, is_protected: bool, etags: Collection[str] | None = None
+    ) -> template.Template:
         self.world.note("protect", reference, is_protected)
-        return self.world.change_template(reference, is_protected=is_protected)
+        return self.world.change_template(reference, etags=etags, is_protected=is_protected)
 
-    def delete(self, owner_id: uuid.UUID, reference: str, *, by: str) -> template.Template:
+    def delete(
+        self, owner_id: uuid.UUID, reference: str, *, by: str, etags: Collection[str] | None = None
+    ) -> template.Template:
         self.world.note("delete", reference)
-        found = self.world.find_template(reference)
+        found = self.world.find_unchanged(reference, etags)
         if found.is_protected:
             raise errors.TemplateProtected(template=found.reference)
         if self.world.trash_days == 0:
@@ -401,18 +432,20 @@ class Life:
             return dataclasses.replace(found, state=template.State.DELETING)
         until = NOW + datetime.timedelta(days=self.world.trash_days)
         trash = template.Trash(at=NOW, by=by, until=until, state_before=found.state)
-        return self.world.change_template(reference, state=template.State.TRASHED, trash=trash)
+        return self.world.change_template(reference, etags=etags, state=template.State.TRASHED, trash=trash)
 
-    def restore(self, owner_id: uuid.UUID, reference: str) -> template.Template:
+    def restore(
+        self, owner_id: uuid.UUID, reference: str, *, etags: Collection[str] | None = None
+    ) -> template.Template:
         self.world.note("restore", reference)
-        found = self.world.find_template(reference)
+        found = self.world.find_unchanged(reference, etags)
         if found.trash is None:
             raise errors.TemplateStateForbids(template=reference, state=found.state, advice="it is not in the trash")
-        return self.world.change_template(reference, state=found.trash.state_before, trash=None)
+        return self.world.change_template(reference, etags=etags, state=found.trash.state_before, trash=None)
 
-    def purge(self, owner_id: uuid.UUID, reference: str) -> None:
+    def purge(self, owner_id: uuid.UUID, reference: str, *, etags: Collection[str] | None = None) -> None:
         self.world.note("purge", reference)
-        found = self.world.find_template(reference)
+        found = self.world.find_unchanged(reference, etags)
         if found.trash is None:
             raise errors.TemplateStateForbids(template=reference, state=found.state, advice="delete it first")
         self.world.templates.remove(found)
@@ -462,14 +495,11 @@ class Retention:
 class Operations:
     world: World
 
-    def list(
-        self, owner_id: uuid.UUID, *, states: tuple[operation.State, ...], kind: operation.Kind | None, limit: int
-    ) -> list[operation.Operation]:
-        self.world.note("list", states, kind, limit)
-        found = reversed(self.world.operations.values())
-        return [each for each in found if each.state in (states or operation.State) and kind in {None, each.kind}][
-            :limit
-        ]
+    def list(self, owner_id: uuid.UUID, query: listing.OperationQuery) -> listing.Page[operation.Operation]:
+        self.world.note("list", query)
+        found = [each for each in reversed(self.world.operations.values()) if query.kind in {None, each.kind}]
+        found = [each for each in found if not query.states or each.state in query.states]
+        return _page(found, query.sort, query.limit, query.after)
 
     def get(self, owner_id: uuid.UUID, reference: str) -> operation.Operation:
         self.world.note("get", reference)
@@ -535,3 +565,59 @@ class Storage:
     def sweep(self, owner_id: uuid.UUID, *, is_dry_run: bool, grace_seconds: float | None) -> operation.Operation:
         self.world.note("sweep", is_dry_run, grace_seconds)
         return self.world.begin(operation.Kind.SWEEP, "the store", {"is_dry_run": is_dry_run})
+
+
+@dataclass
+class Keys:
+    world: World
+
+    def claim(
+        self,
+        owner_id: uuid.UUID,
+        key: str,
+        *,
+        fingerprint: str,
+        operation_id: uuid.UUID,
+        at: datetime.datetime,
+        lifetime: datetime.timedelta,
+    ) -> idempotency.Claim:
+        found = self.world.keys.get(key)
+        if found is not None:
+            return dataclasses.replace(found, is_new=False)
+        self.world.keys[key] = idempotency.Claim(
+            fingerprint=fingerprint, operation_id=operation_id, answer=None, is_new=True
+        )
+        return self.world.keys[key]
+
+    def keep(self, owner_id: uuid.UUID, key: str, answer: str) -> None:
+        self.world.keys[key] = dataclasses.replace(self.world.keys[key], answer=answer)
+
+    def release(self, owner_id: uuid.UUID, key: str) -> None:
+        if self.world.keys[key].answer is None:
+            del self.world.keys[key]
+
+
+@dataclass
+class Readiness:
+    world: World
+
+    def check(self) -> tuple[str, ...]:
+        if self.world.failure is not None:
+            raise self.world.failure
+        return ("database", "store", "libvirt", "engine")
+
+
+def _page(found: Sequence[_Item], sort: str, limit: int, after: str | None) -> listing.Page[_Item]:
+    """By count, which will do for lists that stand still."""
+    start = 0
+    if after is not None:
+        (start,) = listing.position(after, sort, 1)
+        if not isinstance(start, int) or start < 0:
+            raise listing.bad_cursor()
+    end = start + limit
+    return listing.Page(found[start:end], listing.cursor(sort, end) if len(found) > end else None)
+
+
+def unanswered(claim: idempotency.Claim) -> idempotency.Claim:
+    """The claim as it is found where the daemon was killed before its answer was kept."""
+    return dataclasses.replace(claim, answer=None)

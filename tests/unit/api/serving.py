@@ -9,11 +9,11 @@ from pathlib import Path
 
 from tests.unit.api import fakes
 
-from estampe.api import app, server
+from estampe.api import app, server, tcp
 
 
 @contextlib.contextmanager
-def serving(world: fakes.World, socket_path: Path) -> Iterator[None]:
+def serving(world: fakes.World, socket_path: Path, *, endpoint: tcp.Endpoint | None = None) -> Iterator[None]:
     """Serve until the context is left."""
     ready = threading.Event()
     stops: list[Callable[[], None]] = []
@@ -26,7 +26,7 @@ def serving(world: fakes.World, socket_path: Path) -> Iterator[None]:
     def run() -> None:
         try:
             api = app.create(world.services(), wait_slice_seconds=0.05)
-            server.serve(api, socket_path=socket_path, stop_deadline_seconds=2, on_ready=tell)
+            server.serve(api, socket_path=socket_path, endpoint=endpoint, stop_deadline_seconds=2, on_ready=tell)
         except Exception as error:  # noqa: BLE001 - raised in the test's thread
             failures.append(error)
             ready.set()

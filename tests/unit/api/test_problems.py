@@ -13,11 +13,14 @@ from starlette import testclient
 from tests.unit.api import fakes
 
 from estampe import errors
-from estampe.api import app, body_limit, problems
+from estampe.api import app, body_limit, problems, transport
 
 _EXAMPLES = [
     (errors.InvalidSize(text="x"), 400),
     (errors.SocketDenied(socket="/s"), 403),
+    (errors.Unauthenticated(advice="x"), 401),
+    (errors.TemplateChanged(template="x", etag="y"), 412),
+    (errors.IdempotencyKeyReused(key="x"), 422),
     (errors.ServerNotFound(server="x"), 404),
     (errors.ServerBusy(server="x", operation="y"), 409),
     (errors.Cancelled(), 409),
@@ -55,6 +58,7 @@ _ROUTES: list[tuple[str, str, Any]] = [
     ("POST", "/v1/retention/apply", {}),
     ("GET", "/v1/operations", None),
     ("GET", "/v1/operations/0000012d", None),
+    ("GET", "/v1/operations/0000012d/events", None),
     ("POST", "/v1/operations/0000012d/cancel", None),
     ("GET", "/v1/store/usage", None),
     ("POST", "/v1/store/check", {}),
@@ -76,7 +80,9 @@ def test_every_route_is_tried_here(http: testclient.TestClient) -> None:
         )
         for method, path, _body in _ROUTES
     }
-    assert named - tried == {("GET", "/v1/health"), ("GET", "/v1/version")}
+    assert named - tried == {
+        ("GET", "/v1/health"), ("GET", "/v1/ready"), ("GET", "/v1/version"), ("GET", "/v1/metrics")
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("error", "status"), _EXAMPLES, ids=lambda value: getattr(value, "code", value))
@@ -90,7 +96,7 @@ def test_every_error_has_a_status() -> None:
 
 
 @pytest.mark.parametrize(("method", "path", "body"), _ROUTES)
-@pytest.mark.parametrize(("error", "status"), _EXAMPLES[2:4], ids=["missing", "busy"])
+@pytest.mark.parametrize(("error", "status"), [_EXAMPLES[5], _EXAMPLES[6]], ids=["missing", "busy"])
 def test_what_a_service_raises_becomes_a_problem(
     http: testclient.TestClient,
     world: fakes.World,
@@ -196,7 +202,16 @@ def test_a_bad_field_is_named_and_no_service_is_asked(
     [
         ("/v1/templates", {"limit": 0}),
         ("/v1/templates", {"limit": 1001}),
-        ("/v1/templates", {"after": "x"}),
+        ("/v1/templates", {"after": "x" * 513}),
+        ("/v1/templates", {"name": ""}),
+        ("/v1/templates", {"name": "a\0"}),
+        ("/v1/templates", {"sort": "colour"}),
+        ("/v1/templates", {"colour": "blue"}),
+        ("/v1/operations", {"since": "yesterday"}),
+        ("/v1/operations", {"since": "0.5"}),
+        ("/v1/operations", {"since": "9999-12-31T23:59:59-23:59"}),
+        ("/v1/operations", {"since": "2026-11-23T12:00:00"}),
+        ("/v1/servers", {"power_state": "tired"}),
         ("/v1/operations", {"state": "done"}),
         ("/v1/operations", {"kind": "x"}),
         ("/v1/operations/0000012d", {"wait": 61}),
@@ -254,7 +269,9 @@ _FIELDS = [
 ]  # fmt: skip
 
 
-_FUZZED = testclient.TestClient(app.create(fakes.World().services()), raise_server_exceptions=False)
+_FUZZED = testclient.TestClient(
+    transport.Marked(app.create(fakes.World().services()), transport.Transport.UNIX), raise_server_exceptions=False
+)
 
 
 @hypothesis.given(

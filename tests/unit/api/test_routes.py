@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import fastapi
 import pytest
 from starlette import testclient
 from tests.unit.api import fakes
@@ -11,7 +12,7 @@ from tests.unit.api import fakes
 from estampe import errors
 from estampe.capture import request as capture
 from estampe.deploy import request as deploy
-from estampe.model import operation
+from estampe.model import listing, operation
 from estampe.store import manifests
 
 
@@ -136,7 +137,7 @@ def test_templates_come_in_pages(http: testclient.TestClient, world: fakes.World
 
 def test_templates_are_found_by_name_and_tag(http: testclient.TestClient, world: fakes.World) -> None:
     http.get("/v1/templates", params={"name": "web*", "tag": "production"})
-    assert world.calls == [("list", "web*", "production", 101, None)]
+    assert world.calls == [("list", listing.TemplateQuery(name_glob="web*", tag="production"))]
 
 
 @pytest.mark.parametrize("reference", ["web", "web@2", str(fakes.an_id(202))])
@@ -247,7 +248,8 @@ def test_operations_are_listed_by_state_and_kind(
 ) -> None:
     answer = http.get("/v1/operations", params={"state": ["running", "queued"], "kind": "capture", "limit": 5})
     assert [found["id"] for found in answer.json()["operations"]] == [str(running.id)]
-    assert world.calls == [("list", (operation.State.RUNNING, operation.State.QUEUED), operation.Kind.CAPTURE, 5)]
+    states = (operation.State.RUNNING, operation.State.QUEUED)
+    assert world.calls == [("list", listing.OperationQuery(states=states, kind=operation.Kind.CAPTURE, limit=5))]
 
 
 def test_an_operation_is_shown_by_the_first_digits_of_its_id(
@@ -282,9 +284,9 @@ def test_a_long_poll_of_an_ended_operation_answers_at_once(
 
 
 def test_a_long_poll_ends_when_the_daemon_stops(
-    http: testclient.TestClient, world: fakes.World, running: operation.Operation
+    http: testclient.TestClient, api: fastapi.FastAPI, running: operation.Operation
 ) -> None:
-    http.app.state.stopping.set()  # type: ignore[attr-defined]
+    api.state.stopping.set()
     answer = http.get(f"/v1/operations/{running.id}", params={"wait": 60, "seen": running.change_token})
     assert answer.json()["state"] == "running"
 

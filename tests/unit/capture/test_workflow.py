@@ -9,7 +9,7 @@ from site_under_test import CLEAN, OWNER, SIZE
 
 from estampe import errors
 from estampe.capture import request as requests
-from estampe.model import operation, power
+from estampe.model import listing, operation, power
 from estampe.model import template as templates
 from estampe.store import chunks as store_chunks
 from estampe.store import manifests
@@ -74,7 +74,7 @@ def test_a_kill_at_any_step_loses_nothing(site, step, event):
 
 
 def _listed(site):
-    return site.services.templates.list(OWNER, name_glob=None, tag=None, limit=10, after=None)
+    return site.services.templates.list(OWNER, listing.TemplateQuery()).items
 
 
 @pytest.mark.parametrize("step", [*STEPS, None])

@@ -15,7 +15,7 @@ from estampe.capture import request as capture
 from estampe.cli import daemon, exits
 from estampe.deploy import request as deploy
 from estampe.doctor import check
-from estampe.model import operation, template
+from estampe.model import listing, operation, template
 
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me@here"
 _DONE = {"state": operation.State.SUCCEEDED, "ended_at": fakes.NOW}
@@ -173,12 +173,12 @@ def test_stop_delete_edit_check_and_sweep_ask_for_what_was_said(run: conftest.Co
         ("stop", "web-01", True, 30.0),
         ("delete", "web-01", True, True),
         ("edit", "web@1", "www", None, ()),
-        ("list", "w*", "x", 201, None),
-        ("list", None, None, 201, None, "trash"),
+        ("list", listing.TemplateQuery(name_glob="w*", tag="x", limit=200)),
+        ("list", listing.TemplateQuery(is_trashed=True, limit=200)),
         ("servers", "web", True),
         ("set", "ci-*", 5, 30),
         ("apply", False),
-        ("list", (operation.State.RUNNING,), operation.Kind.DEPLOY, 3),
+        ("list", listing.OperationQuery(states=(operation.State.RUNNING,), kind=operation.Kind.DEPLOY, limit=3)),
         ("check", 0.05),
         ("sweep", False, 86_400.0),
     ]
@@ -421,3 +421,17 @@ def test_the_doctors_fixes_stand_below_what_is_not_well() -> None:
         "fail  pool      none",
         "      fix: three",
     ]
+
+
+def test_lists_are_narrowed_and_sorted_as_was_said(run: conftest.CommandLine, world: fakes.World) -> None:
+    run("template", "list", "--state", "active", "--not-sealed", "--guest", "*debian*", "--sort", "-size")
+    run("operation", "list", "--subject", "web*", "--since", "2026-11-23", "--sort", "created")
+    run("server", "list", "web*", "--state", "running")
+    templates, operations, servers = (call[1] for call in world.calls)
+    assert (templates.states, templates.is_sealed, templates.guest_glob, templates.sort) == (
+        (template.State.ACTIVE,), False, "*debian*", "-size",
+    )  # fmt: skip
+    assert (operations.subject_glob, operations.since.astimezone().date().isoformat(), operations.sort) == (
+        "web*", "2026-11-23", "created",
+    )  # fmt: skip
+    assert (servers.name_glob, [state.value for state in servers.power_states]) == ("web*", ["running"])

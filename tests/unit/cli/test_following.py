@@ -92,7 +92,8 @@ def test_a_failure_of_the_operation_is_the_commands(
     assert result.exit_code == exits.code_of(error)
     assert result.stderr.splitlines()[-1] == f"error: {error}"
     assert result.stdout == ""
-    waited = run("operation", "wait", "0000012d", "--output", "json")
+    (failed,) = world.operations
+    waited = run("operation", "wait", str(failed), "--output", "json")
     assert waited.exit_code == exits.code_of(error)
     assert json.loads(waited.stderr)["code"] == error.code
 
@@ -105,10 +106,11 @@ def test_showing_a_failed_operation_is_no_failure(run: conftest.CommandLine, wor
     assert "[cancelled]" in result.stdout
 
 
-def test_not_waiting_prints_the_id_alone_on_standard_output(run: conftest.CommandLine) -> None:
+def test_not_waiting_prints_the_id_alone_on_standard_output(run: conftest.CommandLine, world: fakes.World) -> None:
     result = run("capture", "web-01", "--no-wait")
-    assert result.stdout == f"{fakes.an_id(301)}\n"
-    assert f"estampe operation wait {fakes.an_id(301)}" in result.stderr
+    (begun,) = world.operations
+    assert result.stdout == f"{begun}\n"
+    assert f"estampe operation wait {begun}" in result.stderr
 
 
 def test_a_cancel_waits_until_it_is_cancelled(run: conftest.CommandLine, world: fakes.World) -> None:

@@ -21,7 +21,7 @@ from estampe.schemas import capture, deploy, retention, server, store, template
 
 
 def test_answers_are_typed(daemon: client.Client, world: fakes.World) -> None:
-    assert daemon.list_servers()[0].id == fakes.an_id(1)
+    assert next(daemon.list_servers()).id == fakes.an_id(1)
     assert daemon.get_server("web-01").summary.power_state.value == "running"
     assert daemon.stop_server("web-01", server.StopRequest()).power_state.value == "shut off"
     assert daemon.start_server("web-01").power_state.value == "running"
@@ -34,7 +34,7 @@ def test_answers_are_typed(daemon: client.Client, world: fakes.World) -> None:
     assert daemon.get_usage().chunks == 6144
     assert daemon.start_check(store.CheckRequest()).kind is operation.Kind.CHECK
     assert daemon.start_sweep(store.SweepRequest()).kind is operation.Kind.SWEEP
-    assert len(daemon.list_operations(states=[operation.State.RUNNING], kind=operation.Kind.SWEEP)) == 1
+    assert len(list(daemon.list_operations(states=[operation.State.RUNNING], kind=operation.Kind.SWEEP))) == 1
     assert daemon.get_version().api == "v1"
     assert daemon.deprecate_template("web@1", template.DeprecateRequest(successor="web@2")).successor_id == fakes.an_id(
         202
@@ -45,7 +45,7 @@ def test_answers_are_typed(daemon: client.Client, world: fakes.World) -> None:
     assert not daemon.unprotect_template("web@1").is_protected
     assert [found.name for found in daemon.list_servers_of_template("web@1")] == []
     assert daemon.set_retention_rule("w?b*", retention.RetentionRuleRequest(keep_last=1)).pattern == "w?b*"
-    assert [rule.keep_last for rule in daemon.list_retention_rules()] == [1]
+    assert [rule.keep_last for rule in daemon.list_retention_rules().rules] == [1]
     assert [each.is_kept for each in daemon.apply_retention_rules(retention.ApplyRequest()).verdicts] == [True, False]
     daemon.remove_retention_rule("w?b*")
     assert daemon.delete_template("web@1").trash is not None
@@ -77,7 +77,7 @@ def test_an_error_arrives_as_it_was_raised(
 ) -> None:
     world.failure = error
     with pytest.raises(type(error)) as caught:
-        daemon.list_servers()
+        daemon.get_server("web-01")
     assert str(caught.value) == str(error)
     assert caught.value.facts == error.facts
 

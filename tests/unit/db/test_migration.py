@@ -71,6 +71,8 @@ def test_data_of_the_first_schema_survives_to_the_newest(db):
     running = rows.get(ids["operation"])
     assert (running.progress.done_bytes, running.request, running.started_at) == (5, {"server": "web-01"}, NOON)
     assert [held.operation_id for held in rows.locks_held("server/")] == [ids["operation"]]
+    assert (found.revision, running.revision, running.request_id) == (1, 1, None)
+    assert templates.Templates(db).edit(found.id, note="after the upgrade").revision == 2
 
 
 SECOND_ROWS = r"""

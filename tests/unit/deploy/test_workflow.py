@@ -10,7 +10,7 @@ from site_under_test import CLEAN, OWNER, SIZE
 from estampe import errors
 from estampe.deploy import request as requests
 from estampe.model import guest as guests
-from estampe.model import manifest, operation, power
+from estampe.model import listing, manifest, operation, power
 from estampe.store import manifests
 
 STEPS = ["resolve", "create volumes", "hydrate vda", "configure", "define", "start", "confirm", "clean up"]
@@ -236,7 +236,8 @@ def test_a_server_that_is_still_being_deployed_is_busy(stocked, event):
         with pytest.raises(errors.ServerBusy, match=str(started.id)):
             attempt()
     assert servers.get(OWNER, "new").summary.busy_operation == started.id
-    assert {each.name: each.busy_operation for each in servers.list(OWNER)} == {"new": started.id, "web": None}
+    listed = servers.list(OWNER, listing.ServerQuery()).items
+    assert {each.name: each.busy_operation for each in listed} == {"new": started.id, "web": None}
     stocked.engine = stocked.engine.relaunch()
     stocked._start_daemon()
     stocked.succeed(started)

@@ -25,7 +25,7 @@ def look(folder):
     """The operation, the locks it holds, the files it made, and the steps that ran."""
     db = database.Database.open(f"sqlite:///{folder}/estampe.sqlite")
     rows = operations.Operations(db)
-    (found,) = rows.list(account.DEFAULT_ACCOUNT_ID)
+    (found,) = rows.list(account.DEFAULT_ACCOUNT_ID).items
     locks = [held.key for held in rows.locks_held()]
     db.close()
     files = {name for name in ("a", "b") if (folder / name).exists()}

@@ -3,6 +3,7 @@ import time
 import uuid
 
 import pytest
+import structlog
 
 from estampe import errors
 from estampe.db import database, operations
@@ -282,3 +283,40 @@ def test_resuming_leaves_alone_what_goes_on_by_itself(daemon):
     runner.resume(daemon.engine, daemon.rows, clock=lambda: NOON)
     assert daemon.row.state is operation.State.QUEUED
     assert daemon.engine.list_unfinished() == {daemon.id}
+
+
+def test_everything_logged_for_an_operation_names_it_and_its_request(daemon):
+    seen = []
+
+    def body(work):
+        work.steps.run("look", lambda: seen.append(structlog.contextvars.get_contextvars()))
+
+    daemon.rows.add(
+        id=daemon.id, owner_id=account.DEFAULT_ACCOUNT_ID, kind=KIND, subject="web-01", request={}, created_at=NOON,
+        request_id="r-1",
+    )  # fmt: skip
+    daemon.run(body)
+    assert seen == [{"request_id": "r-1", "operation_id": str(daemon.id)}]
+    assert structlog.contextvars.get_contextvars() == {}
+
+
+def test_what_an_operation_does_is_measured(daemon):
+    class Meter:
+        def __init__(self):
+            self.told = []
+
+        def advanced(self, kind, done_bytes):
+            self.told.append((kind, done_bytes))
+
+        def ended(self, ended):
+            self.told.append(ended)
+
+    meter = Meter()
+    daemon.engine = memory.MemoryEngine()
+    body = lambda work: work.steps.run("copy", lambda: work.progress.advance(7))  # noqa: E731
+    runner.register(daemon.engine, KIND, body, operations=daemon.rows, clock=lambda: NOON, meter=meter)
+    daemon.engine.launch()
+    daemon.add()
+    daemon.engine.start(KIND, daemon.id)
+    daemon.engine.run_pending()
+    assert meter.told == [(KIND, 7), daemon.row]

@@ -1,0 +1,388 @@
+"""A function for each route of the API: what to ask, typed. `client.Routes` makes methods of both clients of them."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from estampe import errors
+from estampe.client import exchange
+from estampe.client.call import Call, Listing, Watch, nothing
+from estampe.model import listing, power
+from estampe.model import operation as operations
+from estampe.model import retention as rules
+from estampe.model import template as templates
+from estampe.schemas import capture, deploy, operation, retention, server, store, system, template, wire
+
+_PLAN_SECONDS: Final = 300.0  # a plan reads the extents of every volume; usage every manifest
+_START_SECONDS: Final = 120.0  # of a server, by libvirt on a busy host
+_MARGIN_SECONDS: Final = 15.0  # between the end of a wait in the daemon and our giving up on it
+_PAGE: Final = 200
+
+
+# --- servers ----------------------------------------------------------------------------------------------------------
+
+
+def list_servers(
+    *, name: str | None = None, power_states: Sequence[power.PowerState] = ()
+) -> Listing[server.ServerList, server.Server]:
+    """Servers, by name; `name` is a pattern."""
+    query = {"name": name, "power_state": [state.value for state in power_states], "limit": _PAGE}
+
+    def page(after: str | None) -> Call[server.ServerList]:
+        read = server.ServerList.model_validate_json
+        return Call(read=read, method="GET", path="/servers", query={**query, "after": after})
+
+    return Listing(page=page, items=lambda found: found.servers, next=lambda found: found.next)
+
+
+def get_server(reference: str) -> Call[server.ServerDetail]:
+    """One server."""
+    return Call(read=server.ServerDetail.model_validate_json, method="GET", path=_server(reference))
+
+
+def start_server(reference: str) -> Call[server.Server]:
+    """Start it; returns when it has started."""
+    return Call(
+        read=server.Server.model_validate_json,
+        method="POST",
+        path=f"{_server(reference)}/start",
+        timeout_seconds=_START_SECONDS,
+    )
+
+
+def stop_server(reference: str, request: server.StopRequest) -> Call[server.Server]:
+    """Shut it down; returns when it is off."""
+    return Call(
+        read=server.Server.model_validate_json,
+        method="POST",
+        path=f"{_server(reference)}/stop",
+        body=request,
+        timeout_seconds=request.timeout_seconds + _START_SECONDS,
+    )
+
+
+def delete_server(reference: str, *, is_volumes_deleted: bool, is_forced: bool) -> Call[None]:
+    """Remove it."""
+    query = {"is_volumes_deleted": is_volumes_deleted, "is_forced": is_forced}
+    return Call(read=nothing, method="DELETE", path=_server(reference), query=query, timeout_seconds=_START_SECONDS)
+
+
+# --- captures and deployments -----------------------------------------------------------------------------------------
+
+
+def plan_capture(request: capture.CaptureRequest) -> Call[capture.CapturePlan]:
+    """What the capture would do."""
+    return Call(
+        read=capture.CapturePlan.model_validate_json,
+        method="POST",
+        path="/captures/plan",
+        body=request,
+        timeout_seconds=_PLAN_SECONDS,
+    )
+
+
+def start_capture(request: capture.CaptureRequest, *, idempotency_key: str | None = None) -> Call[operation.Operation]:
+    """Begin a capture."""
+    return _create("/captures", request, idempotency_key)
+
+
+def plan_deployment(request: deploy.DeployRequest) -> Call[deploy.DeployPlan]:
+    """What the deployment would do."""
+    return Call(
+        read=deploy.DeployPlan.model_validate_json,
+        method="POST",
+        path="/deployments/plan",
+        body=request,
+        timeout_seconds=_PLAN_SECONDS,
+    )
+
+
+def start_deployment(request: deploy.DeployRequest, *, idempotency_key: str | None = None) -> Call[operation.Operation]:
+    """Begin a deployment."""
+    return _create("/deployments", request, idempotency_key)
+
+
+# --- templates --------------------------------------------------------------------------------------------------------
+
+
+def list_templates(
+    *,
+    name: str | None = None,
+    tag: str | None = None,
+    states: Sequence[templates.State] = (),
+    is_sealed: bool | None = None,
+    guest: str | None = None,
+    is_trashed: bool = False,
+    sort: listing.TemplateSort = listing.TemplateSort.NAME,
+    limit: int | None = None,
+) -> Listing[template.TemplateList, template.Template]:
+    """Templates that fit; `name` and `guest` are patterns. The trash only where it, or its state, is asked for."""
+    query = {
+        "name": name, "tag": tag, "state": [state.value for state in states], "is_sealed": is_sealed, "guest": guest,
+        "is_trashed": is_trashed or None, "sort": sort.value, "limit": min(_PAGE, limit or _PAGE),
+    }  # fmt: skip
+
+    def page(after: str | None) -> Call[template.TemplateList]:
+        read = template.TemplateList.model_validate_json
+        return Call(read=read, method="GET", path="/templates", query={**query, "after": after})
+
+    return Listing(page=page, items=lambda found: found.templates, next=lambda found: found.next, limit=limit)
+
+
+def get_template(reference: str) -> Call[template.TemplateDetail]:
+    """One template."""
+    return Call(
+        read=template.TemplateDetail.model_validate_json,
+        method="GET",
+        path=_template(reference),
+        timeout_seconds=_PLAN_SECONDS,
+    )
+
+
+def edit_template(
+    reference: str, request: template.EditRequest, *, if_match: str | None = None
+) -> Call[template.Template]:
+    """Change it; with `if_match`, an ETag, only as the caller has seen it."""
+    return Call(
+        read=template.Template.model_validate_json,
+        method="PATCH",
+        path=_template(reference),
+        body=request,
+        headers=_if_match(if_match),
+    )
+
+
+def delete_template(reference: str, *, if_match: str | None = None) -> Call[template.Deletion]:
+    """To the trash, or where there is none, away; with `if_match`, an ETag, only as the caller has seen it."""
+    return Call(
+        read=template.Deletion.model_validate_json,
+        method="DELETE",
+        path=_template(reference),
+        headers=_if_match(if_match),
+        timeout_seconds=_START_SECONDS,
+    )
+
+
+# --- the life of templates: with `if_match`, an ETag, only as the caller has seen it ------------------------------------
+
+
+def deprecate_template(
+    reference: str, request: template.DeprecateRequest, *, if_match: str | None = None
+) -> Call[template.Template]:
+    """It still deploys, with a warning."""
+    return _move(reference, "deprecate", if_match, request)
+
+
+def disable_template(reference: str, *, if_match: str | None = None) -> Call[template.Template]:
+    """Nothing is deployed from it any more."""
+    return _move(reference, "disable", if_match)
+
+
+def enable_template(reference: str, *, if_match: str | None = None) -> Call[template.Template]:
+    """Neither deprecated nor disabled any more."""
+    return _move(reference, "enable", if_match)
+
+
+def restore_template(reference: str, *, if_match: str | None = None) -> Call[template.Template]:
+    """Out of the trash."""
+    return _move(reference, "restore", if_match)
+
+
+def protect_template(reference: str, *, if_match: str | None = None) -> Call[template.Template]:
+    """Keep it from deletion."""
+    return _move(reference, "protect", if_match)
+
+
+def unprotect_template(reference: str, *, if_match: str | None = None) -> Call[template.Template]:
+    """Keep it no longer."""
+    return _move(reference, "unprotect", if_match)
+
+
+def purge_template(reference: str, *, if_match: str | None = None) -> Call[None]:
+    """Out of the trash, for ever."""
+    return Call(
+        read=nothing,
+        method="POST",
+        path=f"{_template(reference)}/purge",
+        headers=_if_match(if_match),
+        timeout_seconds=_START_SECONDS,
+    )
+
+
+def list_servers_of_template(
+    reference: str, *, is_every_version: bool = False
+) -> Listing[server.ServerList, server.Server]:
+    """The servers that were deployed from it, or from all versions of its name."""
+    query = {"is_every_version": is_every_version or None}
+
+    def page(_after: str | None) -> Call[server.ServerList]:
+        read = server.ServerList.model_validate_json
+        return Call(read=read, method="GET", path=f"{_template(reference)}/servers", query=query)
+
+    return Listing(page=page, items=lambda found: found.servers, next=lambda found: found.next)
+
+
+# --- retention rules --------------------------------------------------------------------------------------------------
+
+
+def list_retention_rules() -> Call[retention.RetentionRuleList]:
+    """All rules, by pattern."""
+    return Call(read=retention.RetentionRuleList.model_validate_json, method="GET", path="/retention/rules")
+
+
+def set_retention_rule(pattern: str, request: retention.RetentionRuleRequest) -> Call[retention.RetentionRule]:
+    """Keep a rule, in place of the one for that pattern."""
+    return Call(read=retention.RetentionRule.model_validate_json, method="PUT", path=_rule(pattern), body=request)
+
+
+def remove_retention_rule(pattern: str) -> Call[None]:
+    """Forget a rule."""
+    return Call(read=nothing, method="DELETE", path=_rule(pattern))
+
+
+def apply_retention_rules(request: retention.ApplyRequest) -> Call[retention.RetentionReport]:
+    """Apply the rules now, or tell what they would do."""
+    return Call(
+        read=retention.RetentionReport.model_validate_json,
+        method="POST",
+        path="/retention/apply",
+        body=request,
+        timeout_seconds=_PLAN_SECONDS,
+    )
+
+
+# --- operations -------------------------------------------------------------------------------------------------------
+
+
+def list_operations(
+    *,
+    states: Sequence[operations.State] = (),
+    kind: operations.Kind | None = None,
+    subject: str | None = None,
+    since: datetime.datetime | None = None,
+    sort: listing.OperationSort = listing.OperationSort.CREATED_DESCENDING,
+    limit: int | None = 100,
+) -> Listing[operation.OperationList, operation.Operation]:
+    """Operations that fit, at most `limit` of them, the newest first unless sorted otherwise; `subject` is a pattern."""
+    query = {
+        "state": [state.value for state in states], "kind": kind.value if kind else None, "subject": subject,
+        "since": since.isoformat() if since else None, "sort": sort.value, "limit": min(_PAGE, limit or _PAGE),
+    }  # fmt: skip
+
+    def page(after: str | None) -> Call[operation.OperationList]:
+        read = operation.OperationList.model_validate_json
+        return Call(read=read, method="GET", path="/operations", query={**query, "after": after})
+
+    return Listing(page=page, items=lambda found: found.operations, next=lambda found: found.next, limit=limit)
+
+
+def get_operation(reference: str) -> Call[operation.Operation]:
+    """One operation as it stands."""
+    return Call(read=operation.Operation.model_validate_json, method="GET", path=_operation(reference))
+
+
+def wait_operation(reference: str, *, seen: str | None, wait_seconds: float) -> Call[operation.Operation]:
+    """One operation when it differs from `seen` (a change token), has ended, or those seconds have passed."""
+    return Call(
+        read=operation.Operation.model_validate_json,
+        method="GET",
+        path=_operation(reference),
+        query={"wait": wait_seconds, "seen": seen},
+        timeout_seconds=wait_seconds + _MARGIN_SECONDS,
+    )
+
+
+def watch_operation(reference: str, *, last_event_id: int | None = None) -> Watch:
+    """Its states to its end, as they come; a daemon that goes away is waited for, and nothing is told twice."""
+    return Watch(path=f"{_operation(reference)}/events", last_event_id=last_event_id)
+
+
+def cancel_operation(reference: str) -> Call[operation.Operation]:
+    """Ask it to stop."""
+    return Call(read=operation.Operation.model_validate_json, method="POST", path=f"{_operation(reference)}/cancel")
+
+
+# --- store ------------------------------------------------------------------------------------------------------------
+
+
+def get_usage() -> Call[store.Usage]:
+    """What the store holds."""
+    return Call(read=store.Usage.model_validate_json, method="GET", path="/store/usage", timeout_seconds=_PLAN_SECONDS)
+
+
+def start_check(request: store.CheckRequest, *, idempotency_key: str | None = None) -> Call[operation.Operation]:
+    """Begin to verify the store."""
+    return _create("/store/check", request, idempotency_key)
+
+
+def start_sweep(request: store.SweepRequest, *, idempotency_key: str | None = None) -> Call[operation.Operation]:
+    """Begin to sweep the store."""
+    return _create("/store/sweep", request, idempotency_key)
+
+
+# --- the daemon itself ------------------------------------------------------------------------------------------------
+
+
+def get_version() -> Call[system.Version]:
+    """Which Estampe answers."""
+    return Call(read=system.Version.model_validate_json, method="GET", path="/version")
+
+
+def get_health() -> Call[system.Health]:
+    """Whether it answers."""
+    return Call(read=system.Health.model_validate_json, method="GET", path="/health")
+
+
+def get_readiness() -> Call[system.Readiness]:
+    """That it can do its work; raises errors.NotReady where it cannot."""
+    return Call(read=system.Readiness.model_validate_json, method="GET", path="/ready")
+
+
+def get_metrics() -> Call[str]:
+    """Its measurements, in Prometheus' text format."""
+    return Call(read=bytes.decode, method="GET", path="/metrics")
+
+
+def _create(path: str, request: Any, key: str | None) -> Call[operation.Operation]:
+    return Call(
+        read=operation.Operation.model_validate_json,
+        method="POST",
+        path=path,
+        body=request,
+        headers={} if key is None else {exchange.KEY_HEADER: key},
+        timeout_seconds=_PLAN_SECONDS,
+        is_create=True,
+    )
+
+
+def _move(reference: str, move: str, etag: str | None, request: wire.Request | None = None) -> Call[template.Template]:
+    return Call(
+        read=template.Template.model_validate_json,
+        method="POST",
+        path=f"{_template(reference)}/{move}",
+        body=request,
+        headers=_if_match(etag),
+    )
+
+
+def _if_match(etag: str | None) -> Mapping[str, str]:
+    return {} if etag is None else {"If-Match": etag}
+
+
+def _server(reference: str) -> str:
+    return f"/servers/{exchange.segment(reference, errors.ServerNotFound(server=reference))}"
+
+
+def _template(reference: str) -> str:
+    return f"/templates/{exchange.segment(reference, errors.TemplateNotFound(template=reference))}"
+
+
+def _operation(reference: str) -> str:
+    return f"/operations/{exchange.segment(reference, errors.OperationNotFound(operation=reference))}"
+
+
+def _rule(pattern: str) -> str:
+    missing = errors.RetentionRuleNotFound(pattern=pattern)
+    return f"/retention/rules/{exchange.segment(rules.check_pattern(pattern), missing)}"

@@ -1,0 +1,85 @@
+"""Pages by keyset: the rows behind a position in a total order, found by an index however far the page is."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+
+from estampe.model import listing
+
+_Item = TypeVar("_Item")
+_LARGEST: Final = 2**63 - 1  # beyond it neither database compares integers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One key of an order: the column, and the item's value of it."""
+
+    column: sa.ColumnElement[Any]
+    of: Callable[[Any], Any]
+    kind: type  # str, int, datetime or UUID
+    is_descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A total order: the last key, or all together, must be unique."""
+
+    name: str
+    keys: tuple[Key, ...]
+
+    def apply(self, query: sa.Select[Any], *, after: str | None, limit: int) -> sa.Select[Any]:
+        """One row more than `limit`, which tells whether there is a next page. Raises: errors.InvalidRequest."""
+        if after is not None:
+            query = query.where(self._behind(after))
+        by = [key.column.desc() if key.is_descending else key.column.asc() for key in self.keys]
+        return query.order_by(*by).limit(limit + 1)
+
+    def page(self, found: Sequence[_Item], limit: int) -> listing.Page[_Item]:
+        """The page of what the applied query found."""
+        items = found[:limit]
+        if len(found) <= limit:
+            return listing.Page(items)
+        return listing.Page(items, listing.cursor(self.name, *(key.of(items[-1]) for key in self.keys)))
+
+    def _behind(self, cursor: str) -> sa.ColumnElement[bool]:
+        """(a, b) > (x, y) written out, since the keys may differ in direction: a > x, or a = x and b > y."""
+        values = listing.position(cursor, self.name, len(self.keys))
+        bound = [_typed(value, key.kind) for value, key in zip(values, self.keys, strict=True)]
+        cases = []
+        for index, key in enumerate(self.keys):
+            same = [each.column == value for each, value in zip(self.keys[:index], bound[:index], strict=True)]
+            beyond = key.column < bound[index] if key.is_descending else key.column > bound[index]
+            cases.append(sa.and_(*same, beyond))
+        return sa.or_(*cases)
+
+
+def _typed(value: Any, kind: type) -> Any:
+    """The value as its column wants it. Raises: errors.InvalidRequest: the cursor is somebody's own."""
+    try:
+        if kind is datetime.datetime:
+            value = datetime.datetime.fromisoformat(value).astimezone(datetime.UTC)
+        elif kind is uuid.UUID:
+            value = uuid.UUID(value)
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise listing.bad_cursor() from error
+    is_large = isinstance(value, int) and not -_LARGEST <= value <= _LARGEST
+    if type(value) is not kind or is_large or _has_strange_text(value):
+        raise listing.bad_cursor()
+    return value
+
+
+def _has_strange_text(value: Any) -> bool:
+    """What no database stores: a NUL, or half of a surrogate pair."""
+    return isinstance(value, str) and ("\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value))
+
+
+def like(glob: str) -> str:
+    """The LIKE pattern of a glob, with a backslash as its escape."""
+    escaped = glob.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return escaped.replace("*", "%").replace("?", "_")

@@ -1,0 +1,72 @@
+"""Rows of templates, read and checked inside a transaction."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from estampe import errors
+from estampe.db import schema
+from estampe.model import template
+
+_table = schema.templates
+_tags = schema.template_tags
+# Without them a row is in no trash.
+NO_TRASH: Final = {"trashed_at": None, "trashed_by": None, "purge_at": None, "state_before": None}
+
+
+def find(connection: sa.Connection, template_id: uuid.UUID) -> template.Template | None:
+    """Whoever owns it."""
+    found = fetch(connection, sa.select(_table).where(_table.c.id == template_id))
+    return found[0] if found else None
+
+
+def get(connection: sa.Connection, template_id: uuid.UUID) -> template.Template:
+    """Raises: errors.TemplateNotFound."""
+    found = find(connection, template_id)
+    if found is None:
+        raise errors.TemplateNotFound(template=str(template_id))
+    return found
+
+
+def get_unchanged(
+    connection: sa.Connection, template_id: uuid.UUID, etags: Collection[str] | None
+) -> template.Template:
+    """Raises: errors.TemplateNotFound, errors.TemplateChanged."""
+    found = get(connection, template_id)
+    if etags is not None and found.etag not in etags:
+        raise errors.TemplateChanged(template=found.reference, etag=found.etag)
+    return found
+
+
+def fetch(connection: sa.Connection, query: sa.Select[Any]) -> list[template.Template]:
+    """The templates of a query for whole rows, with their tags, in its order."""
+    rows = connection.execute(query).mappings().all()
+    tags: dict[uuid.UUID, list[str]] = {row["id"]: [] for row in rows}
+    tagged = sa.select(_tags).where(_tags.c.template_id.in_(tags)).order_by(_tags.c.template_id, _tags.c.position)
+    for row in connection.execute(tagged):
+        tags[row.template_id].append(row.tag)
+    return [_template(row, tuple(tags[row["id"]])) for row in rows]
+
+
+def _template(row: sa.RowMapping, tags: tuple[str, ...]) -> template.Template:
+    values = dict(row)
+    at, by, until, before = (values.pop(name) for name in NO_TRASH)
+    state = template.State(values.pop("state"))
+    is_trashed = state is template.State.TRASHED
+    trash = template.Trash(at=at, by=by, until=until, state_before=template.State(before)) if is_trashed else None
+    return template.Template(**values, state=state, tags=tags, trash=trash)
+
+
+def forbidden(present: template.Template, advice: str) -> errors.TemplateStateForbids:
+    """The error for what its state does not allow."""
+    return errors.TemplateStateForbids(template=present.reference, state=present.state, advice=advice)
+
+
+def last_version(connection: sa.Connection, owner_id: uuid.UUID, name: str) -> int:
+    """The highest version of the name, 0 where there is none."""
+    query = sa.select(sa.func.max(_table.c.version)).where(_table.c.owner_id == owner_id, _table.c.name == name)
+    return connection.execute(query).scalar() or 0
