@@ -73,21 +73,26 @@ def bind(endpoint: Endpoint) -> socket.socket:
 
 
 class Certificate:
-    """The certificate in use. It can be renewed while the daemon serves: new connections get the new one."""
+    """The certificate in use. It can be renewed while the daemon serves: new connections get the new one.
+
+    Renewing puts another context in the place of the present one. Loading into a context that is in use would leave it
+    with the new certificate and no key for a moment, and connections of that moment would be refused.
+    """
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self._certificate = certificate
         self._key = key
-        self.context = self._load()
+        self._current = self._load()
+        self.context = self._load()  # what listens; each handshake is handed on to the current one
+        self.context.sni_callback = self._hand_on  # also called where no name is asked for
+
+    def _hand_on(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = self._current
 
     def _load(self) -> ssl.SSLContext:
         """Raises: errors.InvalidSetting."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._load_into(context)
-        return context
-
-    def _load_into(self, context: ssl.SSLContext) -> None:
         try:
             # A key with a pass phrase would ask at the terminal, which a daemon has none of.
             context.load_cert_chain(self._certificate, self._key, password=lambda: "")
@@ -95,12 +100,12 @@ class Certificate:
             raise errors.InvalidSetting(
                 setting="tls_certificate", problem=f"{self._certificate} with key {self._key} cannot be used: {error}"
             ) from error
+        return context
 
     def renew(self) -> None:
         """Read the files again; where they cannot be used the present ones stay, and the log says why."""
         try:
-            self._load()  # into one of its own first: a half loaded context would refuse everybody
-            self._load_into(self.context)
+            self._current = self._load()
         except errors.InvalidSetting as error:
             _log.error("the certificate was not renewed: %s", error)
         else:
