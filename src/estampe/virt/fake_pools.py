@@ -23,6 +23,7 @@ class FakePool:
     kind: str
     capacity_bytes: int
     formats: dict[str, configuration.VolumeFormat] = field(default_factory=dict)  # by volume name
+    takes_direct_io: bool = True
 
     def facts(self) -> base.Pool:
         """As a host lists it."""
