@@ -34,6 +34,7 @@ class Facts:
     has_cloud_init: bool  # and it will read a NoCloud seed
     has_guest_agent: bool
     can_grow_root: bool  # its first boot grows the partition and file system under /, when root comes last
+    volume_buses: tuple[str, ...] = ()  # as model.guest.Guest has them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from estampe.guest import base, cloud_init, linux, linux_traces, ssh
+from estampe.guest import base, cloud_init, linux, linux_buses, linux_traces, ssh
 
 _DISTRIBUTIONS: Final = frozenset({"debian", "ubuntu"})  # libguestfs' names
 
@@ -33,6 +33,7 @@ class Debian:
             has_cloud_init=cloud.reads_seeds,
             has_guest_agent=linux.has_program(appliance, "qemu-ga"),
             can_grow_root=cloud.grows_root and linux.can_grow(appliance, root_kind=root_kind),
+            volume_buses=linux_buses.known(appliance),
         )
 
     def seal(self, appliance: base.Appliance) -> base.Stripped:

@@ -33,6 +33,9 @@ class Guest:
     has_guest_agent: bool
     can_grow_root: bool  # growpart and a resizer are there and root is last on its volume: first boot grows it
     package_count: int
+    volume_buses: tuple[
+        str, ...
+    ] = ()  # virtio-blk, virtio-scsi: those it is known to find its volumes on when it boots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
