@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from estampe import errors
-from estampe.catalogue import views
+from estampe.catalogue import profiles, views
 from estampe.db import operations as operation_rows
 from estampe.db import templates as template_rows
 from estampe.jobs import locks
-from estampe.model import manifest
+from estampe.model import characteristics, manifest
 from estampe.model import template as templates
 from estampe.store import base as stores
 from estampe.store import manifests
@@ -48,6 +49,42 @@ class TemplateService:
         """Change what is not None. Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse."""
         found = self.rows.resolve(owner_id, reference)
         return self.rows.edit(found.id, name=name, note=note, tags=tags)
+
+    def change_characteristics(
+        self, owner_id: uuid.UUID, reference: str, change: characteristics.Change
+    ) -> templates.Template:
+        """Change what it is tuned for.
+
+        Raises: errors.TemplateNotFound, errors.TemplateStateForbids, errors.InvalidRequest, errors.ProfileNotFound,
+        errors.VolumeNotFound, errors.VolumeTooSmall.
+        """
+        profile = None if change.profile is None else profiles.get(change.profile).tuned
+        return self._set_characteristics(owner_id, reference, lambda present: change.apply(present, profile=profile))
+
+    def replace_characteristics(
+        self, owner_id: uuid.UUID, reference: str, new: characteristics.Characteristics
+    ) -> templates.Template:
+        """Put `new` in the place of what was said; empty ones say nothing. Raises as `change_characteristics`."""
+        return self._set_characteristics(owner_id, reference, lambda _present: new)
+
+    def _set_characteristics(
+        self,
+        owner_id: uuid.UUID,
+        reference: str,
+        change: Callable[[characteristics.Characteristics], characteristics.Characteristics],
+    ) -> templates.Template:
+        found = self.rows.resolve(owner_id, reference)
+        if found.state in {templates.State.CAPTURING, templates.State.DELETING}:
+            advice = "its characteristics can be changed when it is complete"
+            raise errors.TemplateStateForbids(template=reference, state=found.state, advice=advice)
+        sizes = {volume.target: volume.size_bytes for volume in manifests.get(self.store, found.id).volumes}
+
+        def changed(present: characteristics.Characteristics) -> characteristics.Characteristics:
+            made = change(present)
+            made.check_volumes(sizes, owner=f"template {found.name}@{found.version}")
+            return made
+
+        return self.rows.change_characteristics(found.id, changed)
 
     def delete(self, owner_id: uuid.UUID, reference: str) -> None:
         """Hide the row, remove the manifest, remove the row; its chunks go with the next sweep.

@@ -83,6 +83,7 @@ templates: Final = sa.Table(
     sa.Column("new_bytes", sa.BigInteger, nullable=True),
     sa.Column("is_sealed", sa.Boolean, nullable=True),
     sa.Column("guest_product", sa.Text, nullable=True),
+    sa.Column("characteristics", sa.JSON(none_as_null=True), nullable=True),
     sa.UniqueConstraint("owner_id", "name", "version"),
 )
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from estampe import errors
 from estampe.db import database, schema
-from estampe.model import template
+from estampe.model import characteristics as traits  # columns and arguments have the module's name
+from estampe.model import record, template
 
 _table = schema.templates
 _tags = schema.template_tags
@@ -24,9 +25,10 @@ class Templates:
     def __init__(self, db: database.Database) -> None:
         self._db = db
 
-    def reserve(
+    def reserve(  # noqa: PLR0913 - a row is made of what is known of it
         self, *, id: uuid.UUID, owner_id: uuid.UUID, name: str, note: str, tags: Sequence[str],
         server_id: uuid.UUID | None, server_name: str, created_at: datetime.datetime,
+        characteristics: traits.Characteristics | None = None,
     ) -> template.Template:  # fmt: skip
         """A row in CAPTURING with the name's next version: the highest there is and one.
 
@@ -42,9 +44,9 @@ class Templates:
                 id=id, owner_id=owner_id, name=name, version=_last_version(connection, owner_id, name) + 1,
                 state=template.State.CAPTURING, note=note, tags=tuple(dict.fromkeys(tags)), server_id=server_id,
                 server_name=server_name, created_at=created_at, logical_bytes=None, data_bytes=None, new_bytes=None,
-                is_sealed=None, guest_product=None,
+                is_sealed=None, guest_product=None, characteristics=_said(characteristics),
             )  # fmt: skip
-            values = dataclasses.asdict(new)
+            values = dataclasses.asdict(new) | {"characteristics": _record(new.characteristics)}
             del values["tags"]
             connection.execute(sa.insert(_table).values(values))
             _set_tags(connection, id, new.tags)
@@ -154,6 +156,20 @@ class Templates:
                 _set_tags(connection, template_id, tags)
             return _get(connection, template_id)
 
+    def change_characteristics(
+        self, template_id: uuid.UUID, change: Callable[[traits.Characteristics], traits.Characteristics]
+    ) -> template.Template:
+        """What `change` makes of its characteristics, in one transaction: two changes at once are both kept.
+
+        Raises: errors.TemplateNotFound, and what `change` raises; nothing is changed then.
+        """
+        with self._db.write() as connection:
+            present = _get(connection, template_id)
+            changed = _said(change(present.characteristics or traits.Characteristics()))
+            values = {"characteristics": _record(changed)}
+            connection.execute(sa.update(_table).where(_table.c.id == template_id).values(values))
+            return dataclasses.replace(present, characteristics=changed)
+
     def list(
         self, owner_id: uuid.UUID, *, name_glob: str | None = None, tag: str | None = None, limit: int = 100,
         after: tuple[str, int] | None = None,
@@ -234,9 +250,29 @@ def _fetch(connection: sa.Connection, query: sa.Select[Any]) -> list[template.Te
     for row in connection.execute(tagged):
         tags[row.template_id].append(row.tag)
     return [
-        template.Template(**{**row, "state": template.State(row["state"]), "tags": tuple(tags[row["id"]])})
+        template.Template(
+            **{
+                **row,
+                "state": template.State(row["state"]),
+                "tags": tuple(tags[row["id"]]),
+                "characteristics": _load(row["characteristics"]),
+            }
+        )
         for row in rows
     ]
+
+
+def _said(characteristics: traits.Characteristics | None) -> traits.Characteristics | None:
+    """None where nothing is said: there is one way to keep that."""
+    return None if characteristics is None or characteristics.is_empty else characteristics
+
+
+def _record(characteristics: traits.Characteristics | None) -> Any:
+    return None if characteristics is None else record.dump(characteristics)
+
+
+def _load(kept: Any) -> traits.Characteristics | None:
+    return None if kept is None else record.load(traits.Characteristics, kept)
 
 
 def _like(glob: str) -> str:

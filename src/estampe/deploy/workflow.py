@@ -85,7 +85,13 @@ class DeployWorkflow:
         if template.state is not templates.State.ACTIVE:
             raise errors.TemplateNotFound(template=request.template)
         reference = f"{template.name}@{template.version}"
-        return self.resolver.resolve(request, self._manifest(template.id), template=reference, at=dispatch.utc_now())
+        return self.resolver.resolve(
+            request,
+            self._manifest(template.id),
+            template=reference,
+            at=dispatch.utc_now(),
+            needs=template.characteristics,
+        )
 
     def _create_volumes(self, work: runner.Work, resolved: decisions.Resolved) -> dict[str, Any]:
         work.progress.phase("creating volumes")
@@ -227,4 +233,5 @@ def _result(resolved: decisions.Resolved, found: list[dict[str, Any]]) -> dict[s
             for server in resolved.servers
         ],
         "changes": [record.dump(change) for change in resolved.changes],
+        "settings": [record.dump(setting) for setting in resolved.settings],
     }

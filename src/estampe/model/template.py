@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from estampe import errors
+from estampe.model import characteristics as traits  # a field has the module's name
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 _NAME_RULE: Final = "1 to 63 of a-z, 0-9, '.', '_' and '-', beginning and ending with a letter or digit"
@@ -49,6 +50,7 @@ class Template:
     new_bytes: int | None  # stored bytes that this capture added
     is_sealed: bool | None
     guest_product: str | None
+    characteristics: traits.Characteristics | None = None  # None: nothing is said
 
 
 @dataclass(frozen=True, slots=True)

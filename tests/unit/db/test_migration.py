@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from estampe import errors
 from estampe.db import database, migration, operations, servers, templates
-from estampe.model import account
+from estampe.model import account, characteristics
 
 NOON = datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.UTC)
 
@@ -71,6 +71,22 @@ def test_data_of_the_first_schema_survives_to_the_newest(db):
     running = rows.get(ids["operation"])
     assert (running.progress.done_bytes, running.request, running.started_at) == (5, {"server": "web-01"}, NOON)
     assert [held.operation_id for held in rows.locks_held("server/")] == [ids["operation"]]
+
+
+def test_templates_of_before_say_nothing_and_may_be_told_what_they_are_tuned_for(db):
+    """The rows of 0001 come through 0005, and the new column keeps what is written into it."""
+    db.upgrade("0001")
+    template_id = uuid.uuid4()
+    values = {"owner": account.DEFAULT_ACCOUNT_ID.hex, "at": "2026-03-01 12:00:00.000000", "template": template_id.hex}
+    insert = "INSERT INTO templates VALUES (:template, :owner, 'web', 3, 'active', '', NULL, 'web-01', :at, 1, 1, 1, 1, NULL)"
+    with db.write() as connection:
+        connection.execute(sa.text(insert), values)
+    db.upgrade()
+    rows = templates.Templates(db)
+    assert rows.get(template_id).characteristics is None
+    told = characteristics.Characteristics(tuned_for="builds", tuned=characteristics.Tuned(queues="cpus"))
+    rows.change_characteristics(template_id, lambda _present: told)
+    assert rows.get(template_id).characteristics == told
 
 
 def test_a_database_of_a_newer_estampe_is_left_alone(db):
