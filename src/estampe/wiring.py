@@ -26,8 +26,8 @@ from estampe.api import services as api_services
 from estampe.capture import copying, estimate, finish, offline
 from estampe.capture import service as capture_service
 from estampe.capture import workflow as capture_workflow
+from estampe.catalogue import profiles, storage
 from estampe.catalogue import service as catalogue_service
-from estampe.catalogue import storage
 from estampe.db import database, operations, servers, templates
 from estampe.deploy import confirm, resolve, seed
 from estampe.deploy import service as deploy_service
@@ -249,6 +249,7 @@ class _Ground:
             templates=catalogue,
             operations=dispatcher,
             storage=store,
+            profiles=profiles.ProfileService(),
         )
 
 

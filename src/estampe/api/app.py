@@ -7,7 +7,18 @@ import threading
 import fastapi
 
 import estampe
-from estampe.api import body_limit, captures, deployments, operations, problems, servers, store, system, templates
+from estampe.api import (
+    body_limit,
+    captures,
+    deployments,
+    operations,
+    problems,
+    profiles,
+    servers,
+    store,
+    system,
+    templates,
+)
 from estampe.api import services as ports
 from estampe.schemas import problem
 
@@ -17,6 +28,7 @@ _ROUTERS = (
     captures.router,
     deployments.router,
     templates.router,
+    profiles.router,
     operations.router,
     store.router,
     system.router,

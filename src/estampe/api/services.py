@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from estampe.capture import request as capture_request
+from estampe.catalogue import profiles
 from estampe.catalogue import views as template_views
 from estampe.deploy import request as deploy_request
-from estampe.model import operation, template
+from estampe.model import characteristics, operation, template
 from estampe.servers import views as server_views
 from estampe.store import usage as store_usage
 
@@ -83,8 +84,31 @@ class TemplateService(Protocol):
     ) -> template.Template:
         """Change what is not None. Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse."""
 
+    def change_characteristics(
+        self, owner_id: uuid.UUID, reference: str, change: characteristics.Change
+    ) -> template.Template:
+        """Change a part of what it is tuned for.
+
+        Raises: errors.TemplateNotFound, errors.TemplateStateForbids, errors.ProfileNotFound, and errors of the request.
+        """
+
+    def replace_characteristics(
+        self, owner_id: uuid.UUID, reference: str, new: characteristics.Characteristics
+    ) -> template.Template:
+        """Say anew what it is tuned for; empty says nothing. Raises as `change_characteristics`."""
+
     def delete(self, owner_id: uuid.UUID, reference: str) -> None:
         """Remove it from the catalogue and the store. Raises: errors.TemplateNotFound, errors.TemplateInUse."""
+
+
+class ProfileService(Protocol):
+    """Tuned settings that Estampe ships."""
+
+    def list(self) -> Sequence[profiles.Profile]:
+        """All, by name."""
+
+    def get(self, name: str) -> profiles.Profile:
+        """One. Raises: errors.ProfileNotFound."""
 
 
 class OperationService(Protocol):
@@ -136,3 +160,4 @@ class Services:
     templates: TemplateService
     operations: OperationService
     storage: StorageService
+    profiles: ProfileService

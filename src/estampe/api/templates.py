@@ -8,7 +8,7 @@ from typing import Annotated
 import fastapi
 
 from estampe.api import dependencies as given
-from estampe.schemas import template
+from estampe.schemas import characteristics, template
 
 router = fastapi.APIRouter(prefix="/templates", tags=["templates"])
 
@@ -50,6 +50,30 @@ def edit_template(
         tags=None if request.tags is None else tuple(dict.fromkeys(request.tags)),
     )
     return template.Template.model_validate(edited)
+
+
+@router.put("/{reference}/characteristics")
+def replace_characteristics(
+    services: given.Services,
+    owner_id: given.OwnerId,
+    reference: given.Reference,
+    request: characteristics.CharacteristicsRequest,
+) -> template.Template:
+    """Say anew what a template is tuned for; an empty object says nothing."""
+    replaced = services.templates.replace_characteristics(owner_id, reference, request.to_domain())
+    return template.Template.model_validate(replaced)
+
+
+@router.patch("/{reference}/characteristics")
+def change_characteristics(
+    services: given.Services,
+    owner_id: given.OwnerId,
+    reference: given.Reference,
+    request: characteristics.CharacteristicsChangeRequest,
+) -> template.Template:
+    """Change a part of what a template is tuned for, or take a profile's settings over."""
+    changed = services.templates.change_characteristics(owner_id, reference, request.to_change())
+    return template.Template.model_validate(changed)
 
 
 @router.delete("/{reference}", status_code=204)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import estampe
-from estampe.cli import capture, daemon, deploy, group, operation, server, store, template, terminal
+from estampe.cli import capture, daemon, deploy, group, operation, profile, server, store, template, terminal
 
 # Plain help: rich's costs 0.2 s of every --help, and tells no more.
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("doctor")(daemon.examine_host)
 app.add_typer(server.app, name="server")
 app.command("capture")(capture.capture_server)
 app.add_typer(template.app, name="template")
+app.add_typer(profile.app, name="profile")
 app.command("deploy")(deploy.deploy_template)
 app.add_typer(operation.app, name="operation")
 app.add_typer(store.app, name="store")

@@ -13,7 +13,7 @@ import pydantic
 from estampe import errors
 from estampe.client import transport
 from estampe.model import operation as operations
-from estampe.schemas import capture, deploy, operation, server, store, system, template, wire
+from estampe.schemas import capture, characteristics, deploy, operation, server, store, system, template, wire
 
 SOCKET_VARIABLE: Final = "ESTAMPE_SOCKET"
 DEFAULT_SOCKET: Final = Path("/run/estampe/estampe.sock")
@@ -126,9 +126,32 @@ class Client:
         """Change it."""
         return self._daemon.ask(template.Template, "PATCH", _template(reference), body=request)
 
+    def replace_characteristics(
+        self, reference: str, request: characteristics.CharacteristicsRequest
+    ) -> template.Template:
+        """Say anew what it is tuned for."""
+        return self._daemon.ask(template.Template, "PUT", f"{_template(reference)}/characteristics", body=request)
+
+    def change_characteristics(
+        self, reference: str, request: characteristics.CharacteristicsChangeRequest
+    ) -> template.Template:
+        """Change a part of what it is tuned for."""
+        return self._daemon.ask(template.Template, "PATCH", f"{_template(reference)}/characteristics", body=request)
+
     def delete_template(self, reference: str) -> None:
         """Remove it."""
         self._daemon.send("DELETE", _template(reference), timeout_seconds=_START_SECONDS)
+
+    # --- profiles
+
+    def list_profiles(self) -> list[characteristics.Profile]:
+        """The tuned settings that Estampe ships, by name."""
+        return self._daemon.ask(characteristics.ProfileList, "GET", "/profiles").profiles
+
+    def get_profile(self, name: str) -> characteristics.Profile:
+        """One of them."""
+        unknown = errors.ProfileNotFound(profile=name, known="see `estampe profile list`")
+        return self._daemon.ask(characteristics.Profile, "GET", f"/profiles/{transport.segment(name, unknown)}")
 
     # --- operations
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import pydantic
 
 from estampe.model import template
+from estampe.schemas import characteristics as traits  # a field has the module's name
 from estampe.schemas import configuration, wire
 
 
@@ -37,6 +38,7 @@ class Template(wire.Answer):
     new_bytes: int | None
     is_sealed: bool | None
     guest_product: str | None
+    characteristics: traits.Characteristics | None = None
 
     @property
     def reference(self) -> str:
@@ -86,6 +88,7 @@ class Guest(wire.Answer):
     has_guest_agent: bool
     can_grow_root: bool
     package_count: int
+    volume_buses: list[str] = pydantic.Field(default_factory=list)
 
 
 class Sealing(wire.Answer):

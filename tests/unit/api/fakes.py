@@ -13,9 +13,10 @@ from typing import Any
 from estampe import errors
 from estampe.api import services
 from estampe.capture import request as capture_request
+from estampe.catalogue import profiles
 from estampe.catalogue import views as template_views
 from estampe.deploy import request as deploy_request
-from estampe.model import account, configuration, guest, operation, power, template
+from estampe.model import account, characteristics, configuration, guest, operation, power, template
 from estampe.servers import views as server_views
 from estampe.store import manifests, usage
 from estampe.virt import base as virt
@@ -192,6 +193,7 @@ class World:
             templates=Templates(self),
             operations=Operations(self),
             storage=Storage(self),
+            profiles=Profiles(self),
         )
 
 
@@ -299,6 +301,11 @@ class Deployments:
             changes=(virt.Change(what="machine type", was="pc-q35-8.0", now="pc-q35-7.2", why="newer than this host"),),
             final_configuration=("host name by seed",),
             warnings=(),
+            settings=(
+                virt.Setting(what="queues of volume vda", asked="one per CPU", given="2", why=None),
+                virt.Setting(what="CPU", asked="host-passthrough", given="maximum", why="no KVM"),
+            ),
+            tuned_for="web pages",
         )
 
     def start(self, owner_id: uuid.UUID, request: deploy_request.DeployRequest) -> operation.Operation:
@@ -338,6 +345,26 @@ class Templates:
         self.world.templates[self.world.templates.index(found)] = edited
         return edited
 
+    def change_characteristics(
+        self, owner_id: uuid.UUID, reference: str, change: characteristics.Change
+    ) -> template.Template:
+        self.world.note("change characteristics", reference, change)
+        profile = None if change.profile is None else profiles.get(change.profile).tuned
+        present = self._find(reference).characteristics or characteristics.Characteristics()
+        return self._set(reference, change.apply(present, profile=profile))
+
+    def replace_characteristics(
+        self, owner_id: uuid.UUID, reference: str, new: characteristics.Characteristics
+    ) -> template.Template:
+        self.world.note("replace characteristics", reference, new)
+        return self._set(reference, new)
+
+    def _set(self, reference: str, told: characteristics.Characteristics) -> template.Template:
+        found = self._find(reference)
+        changed = dataclasses.replace(found, characteristics=None if told.is_empty else told)
+        self.world.templates[self.world.templates.index(found)] = changed
+        return changed
+
     def delete(self, owner_id: uuid.UUID, reference: str) -> None:
         self.world.note("delete", reference)
         self.world.templates.remove(self._find(reference))
@@ -348,6 +375,19 @@ class Templates:
             if found.id == wanted.id or (found.name == wanted.name and wanted.version in {None, found.version}):
                 return found
         raise errors.TemplateNotFound(template=reference)
+
+
+@dataclass
+class Profiles:
+    world: World
+
+    def list(self) -> list[profiles.Profile]:
+        self.world.note("profiles")
+        return profiles.ProfileService().list()
+
+    def get(self, name: str) -> profiles.Profile:
+        self.world.note("profile", name)
+        return profiles.ProfileService().get(name)
 
 
 @dataclass
