@@ -118,6 +118,14 @@ class VolumeTooSmall(Invalid):
     )
 
 
+class BelowLeast(Invalid):
+    code = "below-least"
+    message = (
+        "{what}: {asked} is less than template {template} needs, by its characteristics: ask for {least} or more, "
+        "or have them changed (`estampe template edit`)"
+    )
+
+
 class NotAVirtualServer(Invalid):
     code = "not-a-virtual-server"
     message = "{server!r} is not a virtual server that Estampe can capture: {reason}"
@@ -181,6 +189,11 @@ class NetworkNotFound(NotFound):
 class VolumeNotFound(NotFound):
     code = "volume-not-found"
     message = "{owner} has no volume {volume!r}; it has: {known}"
+
+
+class ProfileNotFound(NotFound):
+    code = "profile-not-found"
+    message = "there is no profile {profile!r}; there are: {known}"
 
 
 class ManifestNotFound(NotFound):

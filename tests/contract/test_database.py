@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from estampe import errors
 from estampe.db import accounts, database, idempotency, operations, retention, servers, template_moves, templates
-from estampe.model import account, listing, operation, server, template
+from estampe.model import account, characteristics, listing, operation, server, template
 from estampe.model import retention as retention_model
 
 OWNER = account.DEFAULT_ACCOUNT_ID
@@ -171,6 +171,77 @@ def publish(rows, template_id, **facts):
         "guest_product": "Debian",
     }
     return rows.publish(template_id, **{**given, **facts})
+
+
+TUNED = characteristics.Characteristics(
+    tuned_for="builds",
+    least=characteristics.Resources(cpus=2, volume_sizes={"vda": 1 << 40}),
+    tuned=characteristics.Tuned(queues="cpus", rng=False),
+)
+
+
+def test_characteristics_are_kept_from_the_capture_on(template_rows):
+    made = template_rows.reserve(
+        id=uuid.uuid4(), owner_id=OWNER, name="tuned", note="", tags=[], server_id=None, server_name="web-01",
+        created_at=NOON, characteristics=TUNED,
+    )  # fmt: skip
+    assert made.characteristics == TUNED
+    publish(template_rows, made.id)
+    assert template_rows.resolve(OWNER, "tuned").characteristics == TUNED
+    assert [each.characteristics for each in template_rows.list(OWNER).items] == [TUNED]
+
+
+def test_characteristics_that_say_nothing_are_none(template_rows):
+    made = active(template_rows)
+    assert made.characteristics is None
+    changed = template_rows.change_characteristics(made.id, lambda present: present)
+    assert changed.characteristics is None
+    template_rows.change_characteristics(made.id, lambda _present: TUNED)
+    cleared = template_rows.change_characteristics(made.id, lambda _present: characteristics.Characteristics())
+    assert cleared.characteristics is template_rows.get(made.id).characteristics is None
+
+
+def test_a_change_of_characteristics_that_fails_changes_nothing(template_rows):
+    made = active(template_rows)
+    template_rows.change_characteristics(made.id, lambda _present: TUNED)
+    with pytest.raises(errors.InvalidRequest):
+        template_rows.change_characteristics(made.id, characteristics.Change(unset=("nothing",)).apply)
+    assert template_rows.get(made.id).characteristics == TUNED
+    with pytest.raises(errors.TemplateNotFound):
+        template_rows.change_characteristics(uuid.uuid4(), lambda present: present)
+
+
+def test_changes_of_characteristics_at_once_are_all_kept(template_rows):
+    made = active(template_rows)
+
+    def change(index):
+        given = {"recommended": {"volume_sizes": {f"vd{index}": index + 1}}}
+        return template_rows.change_characteristics(made.id, characteristics.Change(given=given).apply)
+
+    together(change)
+    kept = template_rows.get(made.id).characteristics.recommended.volume_sizes
+    assert kept == {f"vd{index}": index + 1 for index in range(THREADS)}
+
+
+def test_characteristics_are_changed_only_of_what_is_kept(template_rows):
+    capturing, trashed = reserve(template_rows), active(template_rows)
+    trash(template_rows, trashed)
+    for made in (capturing, trashed):
+        with pytest.raises(errors.TemplateStateForbids, match="complete and not in the trash"):
+            template_rows.change_characteristics(made.id, lambda _present: TUNED)
+        assert template_rows.get(made.id).characteristics is None
+
+
+def test_a_change_of_characteristics_is_a_change_of_the_template(template_rows):
+    made = active(template_rows)
+    changed = template_rows.change_characteristics(made.id, lambda _present: TUNED, etags=[made.etag])
+    assert changed.etag != made.etag
+    assert template_rows.get(made.id) == changed == template_rows.change_characteristics(made.id, lambda told: told)
+    with pytest.raises(errors.TemplateChanged):
+        template_rows.change_characteristics(
+            made.id, lambda _present: characteristics.Characteristics(), etags=[made.etag]
+        )
+    assert template_rows.get(made.id) == changed
 
 
 def test_capturing_under_a_name_in_use_makes_the_next_version(template_rows):

@@ -1,9 +1,12 @@
 """Servers rebuilt from records, defined and started (paused, TCG) by real libvirt: the XML is what libvirt and QEMU take."""
 
+import contextlib
+import dataclasses
 import shutil
 import subprocess
 import tempfile
 import uuid as uuids
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -57,44 +60,141 @@ def new_volume(directory: Path, disk: domain_xml.Disk) -> base.NewVolume:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", records.NAMES)
-def test_libvirt_takes_and_qemu_starts_what_was_rebuilt(name, host, directory, network):
-    text = records.read(name)
-    facts = domain_xml.parse(text)
+def make_new(name, host, directory, network, *, buses=None, **asked) -> base.NewDomain:
+    """A new server from the record of that name, its volumes in `directory`; `buses` by target where one is changed."""
+    facts = domain_xml.parse(records.read(name))
     uuid = str(uuids.uuid4())
+    server = f"estampe-rebuild-{uuid[:8]}"
     seed = directory / f"{uuid}.iso"
     seed.write_bytes(bytes(MIB))
-    is_uefi = facts.firmware is configuration.Firmware.UEFI
-    server = f"estampe-rebuild-{uuid[:8]}"
-    new = records.new_domain(
-        facts,
-        name=server,
-        uuid=uuid,
-        cpus=2,
-        memory_bytes=256 * MIB,
-        volumes=tuple(new_volume(directory, disk) for disk in facts.disks),
-        seed_path=str(seed),
-        interfaces=tuple(
+    volumes = [new_volume(directory, disk) for disk in facts.disks]
+    wishes = {
+        "name": server,
+        "uuid": uuid,
+        "cpus": 2,
+        "memory_bytes": 256 * MIB,
+        "volumes": tuple(dataclasses.replace(each, bus=(buses or {}).get(each.target, each.bus)) for each in volumes),
+        "seed_path": str(seed),
+        "interfaces": tuple(
             base.NewInterface(mac=f"52:54:00:77:00:{i:02x}", network=network, bridge=None, model=each.model or "virtio")
             for i, each in enumerate(facts.interfaces)
         ),
-        nvram_path=host.nvram_path(f"{server}_VARS.fd") if is_uefi else None,
-    )
-    xml, changes = domain_xml.rebuild(text, new, host.capabilities())
-    assert "virtualisation" in {change.what for change in changes}
-    path = directory / f"{uuid}.xml"
+        "nvram_path": (host.nvram_path(f"{server}_VARS.fd") if facts.firmware is configuration.Firmware.UEFI else None),
+    }
+    return records.new_domain(facts, **(wishes | asked))
+
+
+@contextlib.contextmanager
+def started(name, new, host, directory):
+    """The rebuilt server, defined and started (paused); gives its XML as libvirt has it and the changes."""
+    xml, changes = domain_xml.rebuild(records.read(name), new, host.capabilities())
+    path = directory / f"{new.uuid}.xml"
     path.write_text(xml)
     try:
         virsh("define", "--validate", str(path))
-        host.start(uuid, is_paused=True)
-        assert host.power_state(uuid) is power.PowerState.PAUSED
+        host.start(new.uuid, is_paused=True)
+        assert host.power_state(new.uuid) is power.PowerState.PAUSED
+        text = virsh("dumpxml", new.uuid)
+        yield ET.fromstring(text), changes  # noqa: S314 - libvirt wrote it
+    finally:
+        if host.find_domain(new.uuid) is not None:
+            host.power_off(new.uuid)
+            host.undefine(new.uuid)
+
+
+@pytest.mark.parametrize("name", records.NAMES)
+def test_libvirt_takes_and_qemu_starts_what_was_rebuilt(name, host, directory, network):
+    facts = domain_xml.parse(records.read(name))
+    is_uefi = facts.firmware is configuration.Firmware.UEFI
+    new = make_new(name, host, directory, network)
+    with started(name, new, host, directory) as (_root, changes):
+        assert "virtualisation" in {change.what for change in changes}
         # The first start leaves nothing for libvirt to add that a capture of the new server would not take.
-        domain = host.get_domain(uuid)
+        domain = host.get_domain(new.uuid)
         assert [volume.target for volume in domain.volumes] == [disk.target for disk in facts.disks]
         assert domain.nvram_path == new.nvram_path
         assert (host.read_nvram(new.nvram_path) is not None) if is_uefi else (domain.nvram_path is None)
-    finally:
-        if host.find_domain(uuid) is not None:
-            host.power_off(uuid)
-            host.undefine(uuid)
     assert not is_uefi or host.read_nvram(new.nvram_path) is None
+
+
+# --- tuned settings ---
+
+
+def driver(root, place) -> dict[str, str]:
+    found = root.find(f"devices/{place}/driver")
+    return {} if found is None else found.attrib
+
+
+def volume(target) -> str:
+    return f"disk/target[@dev='{target}']/.."
+
+
+SETTINGS = {
+    "queues": {"queues": 2},
+    "cache": {"cache": "writethrough"},
+    "direct": {"cache": "none", "io": "native"},
+    "direct-sync": {"cache": "directsync", "io": "threads"},
+    "discard": {"discard": "unmap"},
+    "io-threads": {"io_threads": 1},
+    "more-io-threads": {"io_threads": 2, "queues": 2},
+    "cpu": {"cpu": "maximum"},
+    "named-cpu": {"cpu": "Nehalem"},
+    "interface-queues": {"interface_queues": 2},
+    "rng": {"has_rng": True},
+    "no-rng": {"has_rng": False},
+    "no-balloon": {"balloon": "none"},
+    "balloon": {"balloon": "virtio"},
+    "reporting": {"balloon": "free-page-reporting"},
+    "all": {
+        "queues": 2, "cache": "none", "io": "native", "discard": "unmap", "io_threads": 2, "cpu": "maximum",
+        "interface_queues": 2, "has_rng": True, "balloon": "free-page-reporting",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wish", SETTINGS)
+def test_libvirt_and_qemu_take_each_setting(wish, host, directory, network):
+    """On a record with virtio-blk, virtio-scsi and two kinds of interfaces."""
+    asked = SETTINGS[wish]
+    new = make_new("database-scsi", host, directory, network, tuning=base.Tuning(**asked))
+    with started("database-scsi", new, host, directory) as (root, _changes):
+        for name in ("cache", "io", "discard"):
+            if name in asked:
+                assert driver(root, volume("vda"))[name] == driver(root, volume("sda"))[name] == asked[name]
+        if "queues" in asked:
+            assert driver(root, volume("vda"))["queues"] == "2"
+            assert driver(root, "controller[@type='scsi']")["queues"] == "2"
+        if "interface_queues" in asked:
+            assert driver(root, "interface")["queues"] == "2"
+        if "io_threads" in asked:
+            assert root.findtext("iothreads") == str(asked["io_threads"])
+            assert driver(root, volume("vda"))["iothread"] == "1"
+        if "balloon" in asked:
+            assert root.find("devices/memballoon").get("model") == ("none" if wish == "no-balloon" else "virtio")
+        if "has_rng" in asked:
+            assert len(root.findall("devices/rng")) == asked["has_rng"]
+
+
+@pytest.mark.parametrize("name", records.NAMES)
+def test_libvirt_and_qemu_take_all_settings_on_every_record(name, host, directory, network):
+    new = make_new(name, host, directory, network, tuning=base.Tuning(**SETTINGS["all"]))
+    with started(name, new, host, directory) as (root, _changes):
+        assert root.find("devices/memballoon").get("freePageReporting") == "on"
+
+
+@pytest.mark.parametrize(
+    ("record", "buses"),
+    [
+        ("database-scsi", {"vda": "scsi"}),
+        ("database-scsi", {"vda": "scsi", "sda": "virtio"}),
+        ("old-ide", {"hda": "virtio"}),
+    ],
+    ids=["to-scsi", "exchanged", "to-virtio"],
+)
+def test_libvirt_and_qemu_take_a_volume_on_another_bus(record, buses, host, directory, network):
+    tuning = base.Tuning(queues=2, io_threads=2, discard="unmap")
+    new = make_new(record, host, directory, network, buses=buses, tuning=tuning)
+    with started(record, new, host, directory) as (root, _changes):
+        got = {each.get("dev"): each.get("bus") for each in root.iterfind("devices/disk/target")}
+        assert buses.items() <= got.items()
+        assert [each.target for each in host.get_domain(new.uuid).volumes] == [each.target for each in new.volumes]

@@ -511,6 +511,16 @@ def test_a_pool_tells_its_place_and_space(rig, host):
     assert pool in [each.name for each in host.list_pools()]
 
 
+def test_a_pool_tells_whether_it_takes_direct_io_and_keeps_nothing_of_the_question(rig, host):
+    pool = f"{rig.prefix}-pool"
+    rig.add_pool(pool)
+    before = sorted(Path(host.get_pool(pool).path).iterdir())
+    assert host.takes_direct_io(pool)  # ext4, xfs, btrfs; tmpfs since Linux 6.6
+    assert sorted(Path(host.get_pool(pool).path).iterdir()) == before
+    with pytest.raises(errors.PoolNotFound):
+        host.takes_direct_io(f"{rig.prefix}-nowhere")
+
+
 def test_a_missing_pool_is_told_with_those_there_are(rig, host):
     rig.add_pool(f"{rig.prefix}-pool")
     with pytest.raises(errors.PoolNotFound, match=f"{rig.prefix}-pool"):

@@ -19,6 +19,7 @@ TAGS: Final = [
     {"name": "deployments", "description": "From an image template to servers."},
     {"name": "templates", "description": "The catalogue of image templates."},
     {"name": "retention", "description": "Rules that say which versions of templates stay."},
+    {"name": "profiles", "description": "Tuned settings that Estampe ships."},
     {"name": "operations", "description": "Long work: captures, deployments, checks and sweeps."},
     {"name": "store", "description": "What the store holds, and looking after it."},
     {"name": "system", "description": "The daemon itself."},
@@ -40,6 +41,8 @@ _PROBLEM: Final = {problem.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas
 _CONDITIONAL: Final = {
     "get_template",
     "edit_template",
+    "replace_characteristics",
+    "change_characteristics",
     "deprecate_template",
     "disable_template",
     "enable_template",

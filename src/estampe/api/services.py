@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from estampe.capture import request as capture_request
+from estampe.catalogue import profiles
 from estampe.catalogue import views as template_views
 from estampe.db import idempotency
 from estampe.deploy import request as deploy_request
-from estampe.model import listing, operation, retention, template
+from estampe.model import characteristics, listing, operation, retention, template
 from estampe.servers import views as server_views
 from estampe.store import usage as store_usage
 
@@ -93,6 +94,30 @@ class TemplateService(Protocol):
         Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse, errors.TemplateChanged.
         """
 
+    def change_characteristics(
+        self,
+        owner_id: uuid.UUID,
+        reference: str,
+        change: characteristics.Change,
+        *,
+        etags: Collection[str] | None = None,
+    ) -> template.Template:
+        """Change a part of what it is tuned for, if its ETag is one of `etags` where some are given.
+
+        Raises: errors.TemplateNotFound, errors.TemplateStateForbids, errors.TemplateChanged, errors.ProfileNotFound,
+        and errors of the request.
+        """
+
+    def replace_characteristics(
+        self,
+        owner_id: uuid.UUID,
+        reference: str,
+        new: characteristics.Characteristics,
+        *,
+        etags: Collection[str] | None = None,
+    ) -> template.Template:
+        """Say anew what it is tuned for; empty says nothing. Raises as `change_characteristics`."""
+
 
 class LifeService(Protocol):
     """The moves of templates, each only if its ETag is one of `etags` where some are given.
@@ -155,6 +180,16 @@ class RetentionService(Protocol):
 
     def apply(self, owner_id: uuid.UUID, *, is_dry_run: bool) -> Sequence[retention.Verdict]:
         """A verdict for each template that a rule matches; those that go are deleted, unless it is a dry run."""
+
+
+class ProfileService(Protocol):
+    """Tuned settings that Estampe ships."""
+
+    def list(self) -> Sequence[profiles.Profile]:
+        """All, by name."""
+
+    def get(self, name: str) -> profiles.Profile:
+        """One. Raises: errors.ProfileNotFound."""
 
 
 class OperationService(Protocol):
@@ -238,3 +273,4 @@ class Services:
     life: LifeService
     lineage: LineageService
     retention: RetentionService
+    profiles: ProfileService

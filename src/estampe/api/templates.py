@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import fastapi
 
 from estampe import errors
 from estampe.api import dependencies as given
 from estampe.api import etag, problems
-from estampe.schemas import template
+from estampe.schemas import characteristics, template
 
 router = fastapi.APIRouter(prefix="/templates", tags=["templates"])
+_TUNED: Final = problems.answers(
+    errors.TemplateNotFound,
+    errors.ProfileNotFound,
+    errors.VolumeNotFound,
+    errors.VolumeTooSmall,
+    errors.TemplateStateForbids,
+    errors.TemplateChanged,
+    errors.ManifestCorrupt,
+)
 
 
 @router.get("")
@@ -65,6 +74,36 @@ def edit_template(
     )
     response.headers["etag"] = edited.etag
     return template.Template.model_validate(edited)
+
+
+@router.put("/{reference}/characteristics", responses=_TUNED)
+def replace_characteristics(
+    services: given.Services,
+    owner_id: given.OwnerId,
+    reference: given.Reference,
+    request: characteristics.CharacteristicsRequest,
+    response: fastapi.Response,
+    if_match: etag.IfMatch,
+) -> template.Template:
+    """Say anew what a template is tuned for; an empty object says nothing. With If-Match, only as the caller has seen it."""
+    replaced = services.templates.replace_characteristics(owner_id, reference, request.to_domain(), etags=if_match)
+    response.headers["etag"] = replaced.etag
+    return template.Template.model_validate(replaced)
+
+
+@router.patch("/{reference}/characteristics", responses=_TUNED)
+def change_characteristics(
+    services: given.Services,
+    owner_id: given.OwnerId,
+    reference: given.Reference,
+    request: characteristics.CharacteristicsChangeRequest,
+    response: fastapi.Response,
+    if_match: etag.IfMatch,
+) -> template.Template:
+    """Change a part of what a template is tuned for, or take a profile's settings over. With If-Match, only as the caller has seen it."""
+    changed = services.templates.change_characteristics(owner_id, reference, request.to_change(), etags=if_match)
+    response.headers["etag"] = changed.etag
+    return template.Template.model_validate(changed)
 
 
 @router.delete(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from estampe.model import characteristics as traits  # a field has the module's name
 from estampe.model import configuration
 
 DEFAULT_STOP_TIMEOUT_SECONDS = 180.0  # a Debian guest under full emulation takes 20-30 s; Windows with updates, minutes
@@ -21,6 +22,7 @@ class CaptureRequest:
     is_forced: bool = False  # power off a server that does not shut down in time
     stop_timeout_seconds: float = DEFAULT_STOP_TIMEOUT_SECONDS
     is_sealed: bool = True  # False: leave the copy as it is (no inspection either)
+    characteristics: traits.Characteristics | None = None  # what the template is tuned for; may be changed later
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,6 +78,9 @@ class CaptureService:
             raise errors.InvalidRequest(field="stop_timeout_seconds", problem="must be above 0 and at most a day")
         _row, summary = self.servers.find(owner_id, request.server)
         seen = examine.examine(self.host, request, server=summary.uuid)
+        if request.characteristics is not None:
+            sizes = {volume.target: volume.size_bytes for volume in seen.volumes}
+            request.characteristics.check_volumes(sizes, owner=f"server {seen.server_name!r}")
         return seen, templates.check_name(request.name or default_name(seen.server_name))
 
     def _warnings(self, seen: examine.Seen, request: requests.CaptureRequest, new_bytes: int) -> tuple[str, ...]:

@@ -105,6 +105,7 @@ class CaptureWorkflow:
             server_id=server.id,
             server_name=seen.server_name,
             created_at=work.operation.created_at,
+            characteristics=request.characteristics,
         )
         return {"id": str(reserved.id), "name": reserved.name, "version": reserved.version}
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from estampe.catalogue import views
+from estampe.catalogue import profiles, views
+from estampe.db import template_moves
 from estampe.db import templates as template_rows
-from estampe.model import listing, manifest
+from estampe.model import characteristics, listing, manifest
 from estampe.model import template as templates
 from estampe.store import base as stores
 from estampe.store import manifests
@@ -52,6 +53,54 @@ class TemplateService:
         """
         found = self.rows.resolve(owner_id, reference)
         return self.rows.edit(found.id, name=name, note=note, tags=tags, etags=etags)
+
+    def change_characteristics(
+        self,
+        owner_id: uuid.UUID,
+        reference: str,
+        change: characteristics.Change,
+        *,
+        etags: Collection[str] | None = None,
+    ) -> templates.Template:
+        """Change what it is tuned for, if its ETag is one of `etags` where some are given.
+
+        Raises: errors.TemplateNotFound, errors.TemplateStateForbids, errors.InvalidRequest, errors.ProfileNotFound,
+        errors.VolumeNotFound, errors.VolumeTooSmall, errors.TemplateChanged.
+        """
+        profile = None if change.profile is None else profiles.get(change.profile).tuned
+        return self._set_characteristics(
+            owner_id, reference, lambda present: change.apply(present, profile=profile), etags=etags
+        )
+
+    def replace_characteristics(
+        self,
+        owner_id: uuid.UUID,
+        reference: str,
+        new: characteristics.Characteristics,
+        *,
+        etags: Collection[str] | None = None,
+    ) -> templates.Template:
+        """Put `new` in the place of what was said; empty ones say nothing. Raises as `change_characteristics`."""
+        return self._set_characteristics(owner_id, reference, lambda _present: new, etags=etags)
+
+    def _set_characteristics(
+        self,
+        owner_id: uuid.UUID,
+        reference: str,
+        change: Callable[[characteristics.Characteristics], characteristics.Characteristics],
+        *,
+        etags: Collection[str] | None,
+    ) -> templates.Template:
+        found = self.rows.resolve(owner_id, reference)
+        template_moves.check_tunable(found)
+        sizes = {volume.target: volume.size_bytes for volume in manifests.get(self.store, found.id).volumes}
+
+        def changed(present: characteristics.Characteristics) -> characteristics.Characteristics:
+            made = change(present)
+            made.check_volumes(sizes, owner=f"template {found.reference}")
+            return made
+
+        return self.rows.change_characteristics(found.id, changed, etags=etags)
 
     def _named(self, template_id: uuid.UUID | None, last_name: str | None = None) -> str | None:
         if template_id is None:

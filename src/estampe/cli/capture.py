@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from estampe import units
-from estampe.cli import describe, following, options, output, summary, terminal, text, values
+from estampe.cli import characteristics, describe, following, options, output, summary, terminal, text, values
 
 if TYPE_CHECKING:
     from estampe.schemas import capture
+    from estampe.schemas.characteristics import CharacteristicsRequest
 
 
 def capture_server(  # noqa: PLR0917 - Typer passes by name
@@ -37,6 +38,8 @@ def capture_server(  # noqa: PLR0917 - Typer passes by name
         bool,
         typer.Option("--no-seal", help="Leave the copy as it is: servers made from it share the source's identity."),
     ] = False,
+    characteristics_file: characteristics.File = None,
+    assignments: characteristics.Set = None,
     is_not_awaited: options.NoWait = False,
     is_dry_run: options.DryRun = False,
     form: output.Option = output.Output.TABLE,
@@ -51,6 +54,7 @@ def capture_server(  # noqa: PLR0917 - Typer passes by name
       estampe capture web-01 --dry-run
       estampe capture web-01 --name web --note "nginx 1.26" --tag production
       estampe capture db-01 --volume vda --stop-timeout 10min --no-wait
+      estampe capture db-01 --characteristics db.toml --set recommended.memory=8GiB
     """
     from estampe.client import client
     from estampe.schemas import capture
@@ -65,12 +69,22 @@ def capture_server(  # noqa: PLR0917 - Typer passes by name
         is_forced=is_forced,
         stop_timeout_seconds=values.duration(stop_timeout, option="--stop-timeout"),
         is_sealed=not is_unsealed,
+        characteristics=_characteristics(characteristics_file, assignments or []),
     )
     with client.Client() as daemon:
         if is_dry_run:
             _say_plan(daemon.plan_capture(request), form)
             return
         following.conclude(daemon, daemon.start_capture(request), form=form, is_awaited=not is_not_awaited)
+
+
+def _characteristics(path: str | None, assignments: list[str]) -> CharacteristicsRequest | None:
+    from estampe.client import client
+    from estampe.schemas import characteristics as shapes
+
+    if path is None and not assignments:
+        return None
+    return client.make(shapes.CharacteristicsRequest, **characteristics.read(path, assignments))
 
 
 def _say_plan(plan: capture.CapturePlan, form: output.Output) -> None:

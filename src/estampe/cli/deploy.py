@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from estampe import units
-from estampe.cli import describe, following, interfaces, options, output, terminal, text, values
+from estampe.cli import characteristics, describe, following, interfaces, options, output, terminal, text, values
 
 if TYPE_CHECKING:
     from estampe.schemas import deploy
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 def deploy_template(  # noqa: PLR0917 - Typer passes by name
     reference: options.Template,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new server.")],
-    cpus: Annotated[int | None, typer.Option("--cpus", help="Virtual CPUs. [default: as recorded]")] = None,
+    cpus: Annotated[
+        int | None, typer.Option("--cpus", help="Virtual CPUs. [default: as recommended, else as recorded]")
+    ] = None,
     memory: Annotated[
-        str | None, typer.Option("--memory", metavar="SIZE", help="Memory, as 4GiB. [default: as recorded]")
+        str | None,
+        typer.Option("--memory", metavar="SIZE", help="Memory, as 4GiB. [default: as recommended, else as recorded]"),
     ] = None,
     volumes: Annotated[
         list[str] | None,
@@ -69,6 +72,10 @@ def deploy_template(  # noqa: PLR0917 - Typer passes by name
         int, typer.Option("--count", metavar="N", help="Make N servers, NAME-1 to NAME-N, from one read.")
     ] = 1,
     is_not_started: Annotated[bool, typer.Option("--no-start", help="Leave the new servers shut off.")] = False,
+    is_untuned: Annotated[
+        bool,
+        typer.Option("--untuned", help="Leave the template's tuned settings out; least and recommended sizes stay."),
+    ] = False,
     is_not_awaited: options.NoWait = False,
     is_dry_run: options.DryRun = False,
     form: output.Option = output.Output.TABLE,
@@ -105,6 +112,7 @@ def deploy_template(  # noqa: PLR0917 - Typer passes by name
         ssh_keys=values.ssh_keys(ssh_keys or [], option="--ssh-key"),
         user_data=None if user_data is None else values.read_file(user_data, option="--user-data"),
         is_started=not is_not_started,
+        is_tuned=not is_untuned,
     )
     with client.Client() as daemon:
         if is_dry_run:
@@ -126,6 +134,7 @@ def _describe(plan: deploy.DeployPlan) -> list[str]:
         *text.pairs(
             [
                 ("template", f"{plan.template} ({plan.template_id})"),
+                ("tuned for", plan.tuned_for),
                 ("CPUs", plan.cpus),
                 ("memory", units.format_bytes(plan.memory_bytes)),
                 ("pool", plan.pool),
@@ -135,6 +144,7 @@ def _describe(plan: deploy.DeployPlan) -> list[str]:
         ),
         *describe.section("servers", _servers(plan)),
         *describe.section("volumes of each", _volumes(plan)),
+        *characteristics.settings(plan.settings),
         *describe.section("changed for this host", [text.plain(change) for change in changes]),
         *describe.section("final configuration", [text.plain(line) for line in plan.final_configuration]),
         *describe.section("warnings", [text.plain(warning) for warning in plan.warnings]),

@@ -13,6 +13,7 @@ from estampe.cli import (
     deploy,
     group,
     operation,
+    profile,
     retention,
     server,
     store,
@@ -46,6 +47,7 @@ template.app.command("unprotect")(template_life.unprotect_template)
 template.app.command("purge")(template_life.purge_template)
 template.app.command("servers")(template_life.list_servers_of_template)
 app.add_typer(retention.app, name="retention")
+app.add_typer(profile.app, name="profile")
 app.command("deploy")(deploy.deploy_template)
 app.add_typer(operation.app, name="operation")
 app.add_typer(store.app, name="store")

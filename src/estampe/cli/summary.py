@@ -59,9 +59,18 @@ def _deploy(result: dict[str, Any]) -> list[str]:
         text.plain(f"  changed: {change.get('what')}: {change.get('was')} -> {change.get('now')} ({change.get('why')})")
         for change in _dicts(result.get("changes"))
     )
+    told.extend(_setting(setting) for setting in _dicts(result.get("settings")))
     warnings = result.get("warnings")
     told.extend(text.plain(f"  ! {each}") for each in (warnings if isinstance(warnings, list | tuple) else []))
     return told
+
+
+def _setting(setting: dict[str, Any]) -> str:
+    """One line for each: what a template is tuned with is shown whether it was given or not."""
+    what, given, why = setting.get("what"), setting.get("given"), setting.get("why")
+    if why is None:
+        return text.plain(f"  applied: {what}: {given}")
+    return text.plain(f"  not applied: {what}: {setting.get('asked')} asked, {given} given ({why})")
 
 
 def _check(result: dict[str, Any]) -> list[str]:

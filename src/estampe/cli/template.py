@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from estampe import units
-from estampe.cli import describe, options, output, summary, terminal, text
+from estampe.cli import characteristics, describe, options, output, summary, terminal, text
 from estampe.model import listing
 from estampe.model import template as templates
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from estampe.client import client
     from estampe.schemas import template
 
 app = typer.Typer(
@@ -111,7 +112,7 @@ def show_template(reference: options.Template, form: output.Option = output.Outp
 
 
 @app.command("edit")
-def edit_template(
+def edit_template(  # noqa: PLR0917 - Typer passes by name
     reference: options.Template,
     name: Annotated[
         str | None, typer.Option("--name", help="Another name; the version is the next free one of it.")
@@ -119,29 +120,82 @@ def edit_template(
     note: Annotated[str | None, typer.Option("--note", help="Another note; '' for none.")] = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", help="Its tags from now on; may be repeated.")] = None,
     is_untagged: Annotated[bool, typer.Option("--no-tags", help="Take all tags away.")] = False,
+    characteristics_file: characteristics.File = None,
+    assignments: characteristics.Set = None,
+    unset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--unset", metavar="KEY", help="Take a characteristic away, as tuned.queues or least; may be repeated."
+        ),
+    ] = None,
     form: output.Option = output.Output.TABLE,
 ) -> None:
-    """Change the name, the note or the tags of a template. Its content never changes.
+    """Change the name, the note, the tags or the characteristics of a template. Its content never changes.
+
+    --characteristics says all of them anew; without it, --set and --unset change one each and leave the others.
 
     \b
     Examples:
       estampe template edit web@3 --note "before the upgrade"
       estampe template edit web@3 --tag production --tag debian
+      estampe template edit db --set least.memory=2GiB --set recommended.cpus=4 --unset tuned.io_threads
+      estampe template edit db --characteristics db.toml
     """
     from estampe.client import client
     from estampe.schemas import template
 
-    if name is None and note is None and not tags and not is_untagged:
-        raise typer.BadParameter("say what to change: --name, --note, --tag or --no-tags")
+    is_edited = not (name is None and note is None and not tags and not is_untagged)
+    if not is_edited and characteristics_file is None and not assignments and not unset:
+        raise typer.BadParameter(
+            "say what to change: --name, --note, --tag, --no-tags, --characteristics, --set or --unset"
+        )
     if tags and is_untagged:
         raise typer.BadParameter("--tag and --no-tags exclude each other")
+    if characteristics_file is not None and unset:
+        raise typer.BadParameter("--characteristics says all anew: leave out of the file what --unset names")
     request = client.make(template.EditRequest, name=name, note=note, tags=[] if is_untagged else tags or None)
+    change = _change(characteristics_file, assignments or [], unset or [])
     with client.Client() as daemon:
-        edited = daemon.edit_template(reference, request)
+        if is_edited:
+            edited = daemon.edit_template(reference, request)
+            reference = str(edited.id)  # it may have another name by now
+        if change is not None:
+            edited = change(daemon, reference)
     if form is output.Output.JSON:
         terminal.document(edited)
     else:
         terminal.say([text.plain(f"changed {edited.reference} ({edited.id})")])
+
+
+@app.command("tune")
+def tune_template(
+    reference: options.Template,
+    profile: Annotated[
+        str, typer.Option("--profile", metavar="PROFILE", help="Which settings: see `estampe profile list`.")
+    ],
+    assignments: characteristics.Set = None,
+    form: output.Option = output.Output.TABLE,
+) -> None:
+    """Take the tuned settings of a profile over. Settings that it does not name stay as they are.
+
+    \b
+    Examples:
+      estampe template tune web --profile linux-server
+      estampe template tune db@2 --profile linux-database --set tuned.io_threads=4
+    """
+    from estampe.client import client
+    from estampe.schemas import characteristics as shapes
+
+    given = characteristics.read(None, assignments or [])
+    request = client.make(shapes.CharacteristicsChangeRequest, profile=profile, **given)
+    with client.Client() as daemon:
+        tuned = daemon.change_characteristics(reference, request)
+    if form is output.Output.JSON:
+        terminal.document(tuned)
+    else:
+        terminal.say(
+            [text.plain(f"tuned {tuned.reference} ({tuned.id})"), *characteristics.section(tuned.characteristics)]
+        )
 
 
 @app.command("delete")
@@ -166,6 +220,23 @@ def delete_template(
         terminal.document({"deleted": reference} | deleted.model_dump(mode="json"))
     else:
         terminal.say([text.plain(f"deleted template {deleted.reference}{_until(deleted.trash)}")])
+
+
+def _change(
+    path: str | None, assignments: Sequence[str], unset: Sequence[str]
+) -> Callable[[client.Client, str], template.Template] | None:
+    """What sends the change of characteristics, made whole before anything is sent; None where there is none."""
+    from estampe.client import client
+    from estampe.schemas import characteristics as shapes
+
+    if path is not None:
+        whole = client.make(shapes.CharacteristicsRequest, **characteristics.read(path, assignments))
+        return lambda daemon, reference: daemon.replace_characteristics(reference, whole)
+    if not assignments and not unset:
+        return None
+    given = characteristics.read(None, assignments)
+    part = client.make(shapes.CharacteristicsChangeRequest, unset=list(unset), **given)
+    return lambda daemon, reference: daemon.change_characteristics(reference, part)
 
 
 def _until(trash: template.Trash | None) -> str:
@@ -212,6 +283,7 @@ def _details(found: template.TemplateDetail) -> list[str]:
             ("added to the store", summary.size(row.new_bytes)),
         ]
     )
+    lines += characteristics.section(row.characteristics)
     if manifest is None:
         return lines
     return [
@@ -258,6 +330,7 @@ def _guest(guest: template.Guest | None) -> list[str]:
             ("network at first boot", "left alone" if guest.is_network_left_alone else None),
             ("guest agent", _yes(guest.has_guest_agent)),
             ("grows at first boot", _yes(guest.can_grow_root)),
+            ("starts from", ", ".join(guest.volume_buses) or None),
         ]
     )
     columns = [

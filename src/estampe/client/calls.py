@@ -13,7 +13,18 @@ from estampe.model import listing, power
 from estampe.model import operation as operations
 from estampe.model import retention as rules
 from estampe.model import template as templates
-from estampe.schemas import capture, deploy, operation, retention, server, store, system, template, wire
+from estampe.schemas import (
+    capture,
+    characteristics,
+    deploy,
+    operation,
+    retention,
+    server,
+    store,
+    system,
+    template,
+    wire,
+)
 
 _PLAN_SECONDS: Final = 300.0  # a plan reads the extents of every volume; usage every manifest
 _START_SECONDS: Final = 120.0  # of a server, by libvirt on a busy host
@@ -163,6 +174,35 @@ def delete_template(reference: str, *, if_match: str | None = None) -> Call[temp
         headers=_if_match(if_match),
         timeout_seconds=_START_SECONDS,
     )
+
+
+def replace_characteristics(
+    reference: str, request: characteristics.CharacteristicsRequest, *, if_match: str | None = None
+) -> Call[template.Template]:
+    """Say anew what it is tuned for; with `if_match`, an ETag, only as the caller has seen it."""
+    return _tune("PUT", reference, request, if_match)
+
+
+def change_characteristics(
+    reference: str, request: characteristics.CharacteristicsChangeRequest, *, if_match: str | None = None
+) -> Call[template.Template]:
+    """Change a part of what it is tuned for; with `if_match`, an ETag, only as the caller has seen it."""
+    return _tune("PATCH", reference, request, if_match)
+
+
+# --- profiles ---------------------------------------------------------------------------------------------------------
+
+
+def list_profiles() -> Call[characteristics.ProfileList]:
+    """The tuned settings that Estampe ships, by name."""
+    return Call(read=characteristics.ProfileList.model_validate_json, method="GET", path="/profiles")
+
+
+def get_profile(name: str) -> Call[characteristics.Profile]:
+    """One of them."""
+    unknown = errors.ProfileNotFound(profile=name, known="see `estampe profile list`")
+    path = f"/profiles/{exchange.segment(name, unknown)}"
+    return Call(read=characteristics.Profile.model_validate_json, method="GET", path=path)
 
 
 # --- the life of templates: with `if_match`, an ETag, only as the caller has seen it ------------------------------------
@@ -354,6 +394,16 @@ def _create(path: str, request: Any, key: str | None) -> Call[operation.Operatio
         headers={} if key is None else {exchange.KEY_HEADER: key},
         timeout_seconds=_PLAN_SECONDS,
         is_create=True,
+    )
+
+
+def _tune(method: str, reference: str, request: wire.Request, etag: str | None) -> Call[template.Template]:
+    return Call(
+        read=template.Template.model_validate_json,
+        method=method,
+        path=f"{_template(reference)}/characteristics",
+        body=request,
+        headers=_if_match(etag),
     )
 
 

@@ -58,12 +58,17 @@ class Routes:
     protect_template = Ask(calls.protect_template)
     unprotect_template = Ask(calls.unprotect_template)
     purge_template = Ask(calls.purge_template)
+    replace_characteristics = Ask(calls.replace_characteristics)
+    change_characteristics = Ask(calls.change_characteristics)
     list_servers_of_template = Each(calls.list_servers_of_template)
 
     list_retention_rules = Ask(calls.list_retention_rules)
     set_retention_rule = Ask(calls.set_retention_rule)
     remove_retention_rule = Ask(calls.remove_retention_rule)
     apply_retention_rules = Ask(calls.apply_retention_rules)
+
+    list_profiles = Ask(calls.list_profiles)
+    get_profile = Ask(calls.get_profile)
 
     list_operations = Each(calls.list_operations)
     get_operation = Ask(calls.get_operation)

@@ -104,6 +104,7 @@ templates: Final = sa.Table(
     sa.Column("purge_at", UtcDateTime, nullable=True),
     sa.Column("state_before", sa.Text, nullable=True),
     _revision(),
+    sa.Column("characteristics", sa.JSON(none_as_null=True), nullable=True),
     sa.UniqueConstraint("owner_id", "name", "version"),
     sa.Index(None, "owner_id", "created_at"),
 )

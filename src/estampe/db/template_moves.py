@@ -61,6 +61,13 @@ def check_state(present: template.Template, states: Collection[template.State]) 
         raise template_reading.forbidden(present, _ADVICE[present.state])
 
 
+def check_tunable(present: template.Template) -> None:
+    """That its characteristics can be changed. Raises: errors.TemplateStateForbids."""
+    if present.state not in template.KEPT:
+        advice = "its characteristics can be changed when it is complete and not in the trash"
+        raise template_reading.forbidden(present, advice)
+
+
 def check_may_go(
     connection: sa.Connection, present: template.Template, states: Collection[template.State], lock: str
 ) -> None:

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from estampe import errors
 from estampe.db import schema
-from estampe.model import template
+from estampe.model import characteristics as traits  # a column has the module's name
+from estampe.model import record, template
 
 _table = schema.templates
 _tags = schema.template_tags
@@ -54,11 +55,13 @@ def fetch(connection: sa.Connection, query: sa.Select[Any]) -> list[template.Tem
 
 def _template(row: sa.RowMapping, tags: tuple[str, ...]) -> template.Template:
     values = dict(row)
+    kept = values.pop("characteristics")
+    characteristics = None if kept is None else record.load(traits.Characteristics, kept)
     at, by, until, before = (values.pop(name) for name in NO_TRASH)
     state = template.State(values.pop("state"))
     is_trashed = state is template.State.TRASHED
     trash = template.Trash(at=at, by=by, until=until, state_before=template.State(before)) if is_trashed else None
-    return template.Template(**values, state=state, tags=tags, trash=trash)
+    return template.Template(**values, state=state, tags=tags, trash=trash, characteristics=characteristics)
 
 
 def forbidden(present: template.Template, advice: str) -> errors.TemplateStateForbids:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from estampe import errors
 from estampe.db import database, paging, schema, template_lists, template_moves, template_reading
-from estampe.model import listing, template
+from estampe.model import characteristics as traits  # columns and arguments have the module's name
+from estampe.model import listing, record, template
 
 _table = schema.templates
 _tags = schema.template_tags
@@ -27,9 +28,10 @@ class Templates:
     def __init__(self, db: database.Database) -> None:
         self._db = db
 
-    def reserve(
+    def reserve(  # noqa: PLR0913 - a row is made of what is known of it
         self, *, id: uuid.UUID, owner_id: uuid.UUID, name: str, note: str, tags: Sequence[str],
         server_id: uuid.UUID | None, server_name: str, created_at: datetime.datetime,
+        characteristics: traits.Characteristics | None = None,
     ) -> template.Template:  # fmt: skip
         """A row in CAPTURING with the name's next version: the highest there is and one.
 
@@ -47,8 +49,9 @@ class Templates:
                 state=template.State.CAPTURING, note=note, tags=tuple(dict.fromkeys(tags)), server_id=server_id,
                 server_name=server_name, created_at=created_at, logical_bytes=None, data_bytes=None, new_bytes=None,
                 is_sealed=None, guest_product=None, parent_id=_origin_of(connection, server_id),
+                characteristics=_said(characteristics),
             )  # fmt: skip
-            values = dataclasses.asdict(new)
+            values = dataclasses.asdict(new) | {"characteristics": _record(new.characteristics)}
             del values["tags"], values["trash"]
             connection.execute(sa.insert(_table).values(values))
             _set_tags(connection, id, new.tags)
@@ -275,6 +278,23 @@ class Templates:
                 _set_tags(connection, template_id, tags)
             return template_reading.get(connection, template_id)
 
+    def change_characteristics(
+        self, template_id: uuid.UUID, change: Callable[[traits.Characteristics], traits.Characteristics], *,
+        etags: Collection[str] | None = None,
+    ) -> template.Template:  # fmt: skip
+        """What `change` makes of its characteristics, in one transaction: two changes at once are both kept.
+
+        Raises: errors.TemplateNotFound, errors.TemplateStateForbids, errors.TemplateChanged, and what `change` raises;
+        nothing is changed then.
+        """
+        with self._db.write() as connection:
+            present = template_reading.get_unchanged(connection, template_id, etags)
+            template_moves.check_tunable(present)
+            changed = _said(change(present.characteristics or traits.Characteristics()))
+            if changed == present.characteristics:
+                return present
+            return template_moves.move(connection, present, present.state, characteristics=_record(changed))
+
     def list(self, owner_id: uuid.UUID, query: listing.TemplateQuery = _ALL) -> listing.Page[template.Template]:
         """A page of the account's templates. Raises: errors.InvalidRequest where `after` is no cursor of that sort."""
         order = paging.Order(query.sort, template_lists.ORDERS[query.sort])
@@ -321,3 +341,12 @@ def _set_tags(connection: sa.Connection, template_id: uuid.UUID, tags: Iterable[
     ]
     if rows:
         connection.execute(sa.insert(_tags), rows)
+
+
+def _said(characteristics: traits.Characteristics | None) -> traits.Characteristics | None:
+    """None where nothing is said: there is one way to keep that."""
+    return None if characteristics is None or characteristics.is_empty else characteristics
+
+
+def _record(characteristics: traits.Characteristics | None) -> Any:
+    return None if characteristics is None else record.dump(characteristics)

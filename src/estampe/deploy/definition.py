@@ -43,5 +43,6 @@ def rebuild(
         nvram_size_bytes=found.nvram.size_bytes if found.nvram else None,
         template_id=str(resolved.template_id),
         template_name=resolved.template,
+        tuning=resolved.tuning,
     )
     return domain_xml.rebuild(found.configuration.domain_xml, new, host.capabilities())

@@ -25,7 +25,7 @@ class DeployRequest:
     template: str  # id, web or web@3
     name: str
     count: int = 1
-    cpus: int | None = None  # None: as the template's
+    cpus: int | None = None  # None: as the template recommends, else as recorded
     memory_bytes: int | None = None
     volume_sizes: dict[str, int] | None = None  # target -> bytes
     pool: str | None = None  # None: the configured default
@@ -35,6 +35,7 @@ class DeployRequest:
     ssh_keys: tuple[str, ...] = ()
     user_data: str | None = None  # cloud-init user data, given to the guest as it is
     is_started: bool = True
+    is_tuned: bool = True  # False: none of the template's tuned settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,3 +75,5 @@ class DeployPlan:
     changes: tuple[virt.Change, ...]  # what of the recorded configuration this host cannot give as it was
     final_configuration: tuple[str, ...]  # in words: what is set for the new host, and by which means
     warnings: tuple[str, ...]
+    settings: tuple[virt.Setting, ...] = ()  # what the template's characteristics ask for, and what is given of it
+    tuned_for: str | None = None

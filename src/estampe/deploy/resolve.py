@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from estampe import errors, units
-from estampe.deploy import definition, sizing
+from estampe import errors
+from estampe.deploy import definition, resources, sizing, tuning
 from estampe.deploy import request as requests
 from estampe.deploy import resolved as decisions
-from estampe.model import configuration, manifest
+from estampe.model import characteristics, configuration, manifest
 from estampe.model import server as servers
 from estampe.virt import base as virt
 
@@ -50,12 +50,19 @@ class Resolver:
     defaults: Defaults
 
     def resolve(
-        self, request: requests.DeployRequest, found: manifest.Manifest, *, template: str, at: datetime.datetime
+        self,
+        request: requests.DeployRequest,
+        found: manifest.Manifest,
+        *,
+        template: str,
+        at: datetime.datetime,
+        needs: characteristics.Characteristics | None = None,
     ) -> decisions.Resolved:
         """Decide everything, and check that it can be: names free, sizes enough, pool, networks, space, guest.
 
-        Raises: errors.InvalidRequest, errors.InvalidName, errors.NameInUse, errors.VolumeTooSmall, errors.VolumeNotFound,
-        errors.PoolNotFound, errors.NetworkNotFound, errors.NoSpace, errors.GuestLacks, errors.HostLacks.
+        `needs` are the template's characteristics. Raises: errors.BelowLeast, errors.InvalidRequest, errors.InvalidName,
+        errors.NameInUse, errors.VolumeTooSmall, errors.VolumeNotFound, errors.PoolNotFound, errors.NetworkNotFound,
+        errors.NoSpace, errors.GuestLacks, errors.HostLacks.
         """
         names = server_names(request)
         for name in names:
@@ -63,18 +70,27 @@ class Resolver:
                 raise errors.NameInUse(name=name, what="a server of this host")
         pool = self.host.get_pool(request.pool or self.defaults.pool)
         is_seeded = _is_seeded(request, found, template)
-        sizes = sizing.volume_sizes(request, found)
+        needs = needs or characteristics.Characteristics()
+        decided = resources.Deciding(
+            request=request, found=found, template=template, needs=needs, capabilities=self.host.capabilities()
+        ).decide()
+        sizes = decided.volume_sizes
+        fitted = self._fit(request, needs, found, decided.cpus, pool)
         resolved = decisions.Resolved(
             template_id=found.template_id,
             template=template,
-            servers=tuple(self._server(request, found, name, sizes, pool, is_seeded=is_seeded) for name in names),
-            cpus=self._cpus(request, found),
-            memory_bytes=self._memory(request, found),
+            servers=tuple(
+                self._server(request, found, name, sizes, pool, is_seeded=is_seeded, fitted=fitted) for name in names
+            ),
+            cpus=decided.cpus,
+            memory_bytes=decided.memory_bytes,
             pool=pool.name,
             is_seeded=is_seeded,
             is_agent_expected=request.is_started and found.guest is not None and found.guest.has_guest_agent,
             changes=(),
             decided_at=at,
+            tuning=fitted.tuning,
+            settings=(*decided.settings, *fitted.settings),
         )
         sizing.check_space(pool, sizing.needed_bytes(found, pool, sizes, count=len(names)))
         return self._with_changes(resolved, found)
@@ -85,6 +101,25 @@ class Resolver:
         fields = {name: getattr(resolved, name) for name in decisions.Resolved.__dataclass_fields__}
         return decisions.Resolved(**{**fields, "changes": xml_and_changes[1]})
 
+    def _fit(
+        self,
+        request: requests.DeployRequest,
+        needs: characteristics.Characteristics,
+        found: manifest.Manifest,
+        cpus: int,
+        pool: virt.Pool,
+    ) -> tuning.Fitted:
+        """The tuned settings that can be given, unless they are not wanted."""
+        tuned = needs.tuned if request.is_tuned else characteristics.Tuned()
+        place = tuning.Place(
+            capabilities=self.host.capabilities(),
+            cpus=cpus,
+            # Asked only where it matters: it makes a file in the pool for a moment.
+            takes_direct_io=tuned.cache in characteristics.DIRECT_CACHES and self.host.takes_direct_io(pool.name),
+            interface_models=_interface_models(request, found),
+        )
+        return tuning.fit(tuned, found, place)
+
     def _server(
         self,
         request: requests.DeployRequest,
@@ -94,6 +129,7 @@ class Resolver:
         pool: virt.Pool,
         *,
         is_seeded: bool,
+        fitted: tuning.Fitted,
     ) -> decisions.ResolvedServer:
         identity = uuids.uuid4()
         stem = f"{name}-{str(identity)[:8]}"
@@ -102,7 +138,7 @@ class Resolver:
         volumes = tuple(
             decisions.ResolvedVolume(
                 target=target,
-                bus=recorded[target].bus,
+                bus=fitted.buses.get(target, recorded[target].bus),
                 volume_name=f"{stem}-{target}" + ("" if pool.is_block else f".{formats[target]}"),
                 format=formats[target],
                 size_bytes=size,
@@ -117,19 +153,18 @@ class Resolver:
             uuid=identity,
             hostname=servers.check_hostname(_hostname(request, name)),
             volumes=volumes,
-            interfaces=self._interfaces(request, found),
+            interfaces=self._interfaces(request, found, fitted.interface_models),
             nvram_name=f"{stem}_VARS.fd" if is_uefi or found.nvram else None,
             seed_name=f"{stem}-seed.iso" if is_seeded else None,
         )
 
-    def _interfaces(self, request: requests.DeployRequest, found: manifest.Manifest) -> tuple[virt.NewInterface, ...]:
-        recorded = found.configuration.interfaces
-        asked: Sequence[requests.InterfaceRequest] = request.interfaces or [requests.InterfaceRequest()] * len(recorded)
+    def _interfaces(
+        self, request: requests.DeployRequest, found: manifest.Manifest, models: Sequence[str]
+    ) -> tuple[virt.NewInterface, ...]:
         known = self.host.list_networks()
         made = []
-        for nth, interface in enumerate(asked):
+        for interface, model in zip(_asked_interfaces(request, found), models, strict=True):
             network, bridge = self._attachment(interface.network or self.defaults.network, known)
-            model = (recorded[nth].model if nth < len(recorded) else None) or "virtio"
             mac = interface.mac or new_mac()
             made.append(virt.NewInterface(mac=mac, network=network, bridge=bridge, model=model))
         return tuple(made)
@@ -144,21 +179,16 @@ class Resolver:
             raise errors.NetworkNotFound(network=text, known=", ".join(all_known) or "none")
         return text, None
 
-    def _cpus(self, request: requests.DeployRequest, found: manifest.Manifest) -> int:
-        cpus = found.configuration.cpus if request.cpus is None else request.cpus
-        if cpus < 1:
-            raise errors.InvalidRequest(field="cpus", problem="must be 1 or more")
-        return cpus
 
-    def _memory(self, request: requests.DeployRequest, found: manifest.Manifest) -> int:
-        memory = found.configuration.memory_bytes if request.memory_bytes is None else request.memory_bytes
-        total = self.host.capabilities().memory_bytes
-        if memory < 64 * units.MIB:
-            raise errors.InvalidRequest(field="memory", problem="must be 64MiB or more")
-        if memory > total:
-            detail = f"{units.format_bytes(memory)} asked, the host has {units.format_bytes(total)} in all"
-            raise errors.HostLacks(what="memory", detail=detail)
-        return memory
+def _asked_interfaces(request: requests.DeployRequest, found: manifest.Manifest) -> Sequence[requests.InterfaceRequest]:
+    return request.interfaces or [requests.InterfaceRequest()] * len(found.configuration.interfaces)
+
+
+def _interface_models(request: requests.DeployRequest, found: manifest.Manifest) -> tuple[str, ...]:
+    """As recorded in the same place; virtio where there was none."""
+    recorded = [interface.model for interface in found.configuration.interfaces]
+    count = len(_asked_interfaces(request, found))
+    return tuple((recorded[nth] if nth < len(recorded) else None) or "virtio" for nth in range(count))
 
 
 def _hostname(request: requests.DeployRequest, name: str) -> str:

@@ -50,4 +50,8 @@ class Resolved:
     is_agent_expected: bool
     changes: tuple[virt.Change, ...]
     decided_at: datetime.datetime
+    tuning: virt.Tuning | None = None
+    settings: tuple[
+        virt.Setting, ...
+    ] = ()  # what the template's characteristics ask for, and what the servers get of it
     warnings: tuple[str, ...] = ()  # of the template's life: it may be deprecated

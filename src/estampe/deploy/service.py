@@ -15,6 +15,7 @@ from estampe.deploy import resolved as decisions
 from estampe.guest import seed as guest_seed
 from estampe.jobs import dispatch, locks
 from estampe.model import manifest, operation, record
+from estampe.model import template as catalogued
 from estampe.store import base as stores
 from estampe.store import manifests
 from estampe.virt import base as virt
@@ -32,9 +33,9 @@ class DeployService:
 
     def plan(self, owner_id: uuid.UUID, request: requests.DeployRequest) -> requests.DeployPlan:
         """What `start` would do; nothing is made. Raises as `start`."""
-        found, resolved = self._resolve(owner_id, request)
+        template, found, resolved = self._resolve(owner_id, request)
         pool = self.host.get_pool(resolved.pool)
-        sizes = sizing.volume_sizes(request, found)
+        sizes = {volume.target: volume.size_bytes for volume in resolved.servers[0].volumes}
         return requests.DeployPlan(
             template_id=str(resolved.template_id),
             template=resolved.template,
@@ -53,11 +54,13 @@ class DeployService:
             changes=resolved.changes,
             final_configuration=_final_configuration(request, resolved, found, sizes),
             warnings=_warnings(resolved, found, sizes),
+            settings=resolved.settings,
+            tuned_for=template.characteristics.tuned_for if template.characteristics else None,
         )
 
     def start(self, owner_id: uuid.UUID, request: requests.DeployRequest) -> operation.Operation:
         """Begin. Raises what `resolve.Resolver.resolve` raises, and errors.TemplateNotFound."""
-        _found, resolved = self._resolve(owner_id, request)
+        _template, _found, resolved = self._resolve(owner_id, request)
         names = [server.name for server in resolved.servers]
         wanted = [
             operation_rows.Lock(locks.template(resolved.template_id), is_exclusive=False),
@@ -77,15 +80,17 @@ class DeployService:
 
     def _resolve(
         self, owner_id: uuid.UUID, request: requests.DeployRequest
-    ) -> tuple[manifest.Manifest, decisions.Resolved]:
+    ) -> tuple[catalogued.Template, manifest.Manifest, decisions.Resolved]:
         template = origin.get(self.templates, owner_id, request.template)
         found = manifests.get(self.store, template.id)
-        resolved = self.resolver.resolve(request, found, template=template.reference, at=dispatch.utc_now())
+        resolved = self.resolver.resolve(
+            request, found, template=template.reference, at=dispatch.utc_now(), needs=template.characteristics
+        )
         resolved = dataclasses.replace(resolved, warnings=origin.warnings(self.templates, template))
         for server in resolved.servers:
             if server.seed_name:
                 guest_seed.check(seed.content(server, request))  # an address or key that is wrong is told now
-        return found, resolved
+        return template, found, resolved
 
 
 def _planned_volumes(

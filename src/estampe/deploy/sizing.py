@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Literal
 
 from estampe import errors, units
@@ -9,19 +10,24 @@ from estampe.deploy import request as requests
 from estampe.model import configuration, manifest
 from estampe.virt import base as virt
 
-_SECTOR_BYTES: Final = 512
+SECTOR_BYTES: Final = 512
 
 
-def volume_sizes(request: requests.DeployRequest, found: manifest.Manifest) -> dict[str, int]:
-    """Bytes of each volume by target. Raises: errors.VolumeTooSmall, errors.VolumeNotFound."""
+def volume_sizes(
+    request: requests.DeployRequest, found: manifest.Manifest, *, usual: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Bytes of each volume by target; where none are asked for, `usual`, and never less than the template's volume.
+
+    Raises: errors.VolumeTooSmall, errors.VolumeNotFound.
+    """
     asked = dict(request.volume_sizes or {})
     sizes = {}
     for volume in found.volumes:
-        size = asked.pop(volume.target, volume.size_bytes)
+        size = asked.pop(volume.target, max(volume.size_bytes, (usual or {}).get(volume.target, 0)))
         if size < volume.size_bytes:
             least = f"{volume.size_bytes} bytes ({units.format_bytes(volume.size_bytes)})"
             raise errors.VolumeTooSmall(volume=volume.target, asked=units.format_bytes(size), least=least)
-        sizes[volume.target] = -(-size // _SECTOR_BYTES) * _SECTOR_BYTES
+        sizes[volume.target] = -(-size // SECTOR_BYTES) * SECTOR_BYTES
     for target in asked:
         owner = f"the template {found.name}@{found.version}"
         raise errors.VolumeNotFound(owner=owner, volume=target, known=", ".join(sizes))

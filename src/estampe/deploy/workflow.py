@@ -85,8 +85,13 @@ class DeployWorkflow:
     def _resolve(self, work: runner.Work, request: requests.DeployRequest) -> decisions.Resolved:
         work.progress.phase("planning")
         template = origin.get(self.templates, work.operation.owner_id, request.template)
-        found = self._manifest(template.id)
-        resolved = self.resolver.resolve(request, found, template=template.reference, at=dispatch.utc_now())
+        resolved = self.resolver.resolve(
+            request,
+            self._manifest(template.id),
+            template=template.reference,
+            at=dispatch.utc_now(),
+            needs=template.characteristics,
+        )
         return dataclasses.replace(resolved, warnings=origin.warnings(self.templates, template))
 
     def _create_volumes(self, work: runner.Work, resolved: decisions.Resolved) -> dict[str, Any]:
@@ -277,5 +282,6 @@ def _result(resolved: decisions.Resolved, found: list[dict[str, Any]]) -> dict[s
             for server in resolved.servers
         ],
         "changes": [record.dump(change) for change in resolved.changes],
+        "settings": [record.dump(setting) for setting in resolved.settings],
         "warnings": list(resolved.warnings),
     }

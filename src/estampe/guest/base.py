@@ -35,6 +35,7 @@ class Facts:
     is_network_left_alone: bool = False  # and it will not set the network by the seed
     has_guest_agent: bool
     can_grow_root: bool  # its first boot grows the partition and file system under /, when root comes last
+    volume_buses: tuple[str, ...] = ()  # as model.guest.Guest has them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

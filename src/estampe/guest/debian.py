@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from estampe.guest import base, cloud_init, linux, linux_traces, ssh
+from estampe.guest import base, cloud_init, linux, linux_buses, linux_traces, ssh
 
 _DISTRIBUTIONS: Final = frozenset({"debian", "ubuntu"})  # libguestfs' names
 
@@ -34,6 +34,7 @@ class Debian:
             is_network_left_alone=cloud.reads_seeds and cloud.is_network_disabled,
             has_guest_agent=linux.has_program(appliance, "qemu-ga"),
             can_grow_root=cloud.grows_root and linux.can_grow(appliance, root_kind=root_kind),
+            volume_buses=linux_buses.known(appliance),
         )
 
     def seal(self, appliance: base.Appliance) -> base.Stripped:

@@ -140,6 +140,7 @@ def _guest(
         has_guest_agent=facts.has_guest_agent,
         can_grow_root=facts.can_grow_root and layout.is_last(root),
         package_count=inspection.count_packages(launched.handle, system.root),
+        volume_buses=facts.volume_buses,
     )
 
 

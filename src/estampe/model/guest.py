@@ -34,6 +34,9 @@ class Guest:
     can_grow_root: bool  # growpart and a resizer are there and root is last on its volume: first boot grows it
     package_count: int
     is_network_left_alone: bool = False  # its cloud-init is told not to set the network: addresses of a seed go unread
+    volume_buses: tuple[
+        str, ...
+    ] = ()  # virtio-blk, virtio-scsi: those it is known to find its volumes on when it boots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

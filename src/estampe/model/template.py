@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from estampe import errors
+from estampe.model import characteristics as traits  # a field has the module's name
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 LATEST: Final = "latest"
@@ -76,6 +77,7 @@ class Template:
     parent_name: str | None = None  # the parent's last reference, once it is gone
     trash: Trash | None = None  # set exactly while TRASHED
     revision: int = 1  # raised by every change of the row
+    characteristics: traits.Characteristics | None = None  # None: nothing is said
 
     @property
     def reference(self) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 import pydantic
 
 from estampe.capture import request as capture
+from estampe.schemas import characteristics as traits  # a field has the module's name
 from estampe.schemas import configuration, wire
 from estampe.schemas import server as servers
 
@@ -22,6 +23,7 @@ class CaptureRequest(wire.Request):
     is_forced: bool = False
     stop_timeout_seconds: servers.StopTimeout = capture.DEFAULT_STOP_TIMEOUT_SECONDS
     is_sealed: bool = True
+    characteristics: traits.CharacteristicsRequest | None = None
 
     def to_domain(self) -> capture.CaptureRequest:
         """As the service takes it; repeated tags and volumes count once."""
@@ -34,6 +36,7 @@ class CaptureRequest(wire.Request):
             is_forced=self.is_forced,
             stop_timeout_seconds=self.stop_timeout_seconds,
             is_sealed=self.is_sealed,
+            characteristics=None if self.characteristics is None else self.characteristics.to_domain(),
         )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import pydantic
 
 from estampe.deploy import request as deploy
-from estampe.schemas import wire
+from estampe.schemas import characteristics, wire
 
 _USER_DATA_CHARACTERS = 512 * 1024  # clouds stop at 16-64 KiB; a seed volume has room, a mistake is larger
 
@@ -66,6 +66,7 @@ class DeployRequest(wire.Request):
     ssh_keys: list[SshKey] = pydantic.Field(default_factory=list, max_length=64)
     user_data: Annotated[str, pydantic.StringConstraints(max_length=_USER_DATA_CHARACTERS)] | None = None
     is_started: bool = True
+    is_tuned: bool = True
 
     def to_domain(self) -> deploy.DeployRequest:
         """As the service takes it."""
@@ -83,6 +84,7 @@ class DeployRequest(wire.Request):
             ssh_keys=tuple(self.ssh_keys),
             user_data=self.user_data,
             is_started=self.is_started,
+            is_tuned=self.is_tuned,
         )
 
 
@@ -138,3 +140,5 @@ class DeployPlan(wire.Answer):
     changes: list[Change]
     final_configuration: list[str]
     warnings: list[str]
+    settings: list[characteristics.Setting] = pydantic.Field(default_factory=list)
+    tuned_for: str | None = None

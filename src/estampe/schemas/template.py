@@ -9,6 +9,7 @@ from typing import Annotated
 import pydantic
 
 from estampe.model import listing, template
+from estampe.schemas import characteristics as traits  # a field has the module's name
 from estampe.schemas import configuration, wire
 
 
@@ -94,6 +95,7 @@ class Template(wire.Answer):
     parent_id: uuid.UUID | None
     trash: Trash | None
     revision: int
+    characteristics: traits.Characteristics | None = None
 
     @property
     def reference(self) -> str:
@@ -149,6 +151,7 @@ class Guest(wire.Answer):
     can_grow_root: bool
     package_count: int
     is_network_left_alone: bool = False
+    volume_buses: list[str] = pydantic.Field(default_factory=list)
 
 
 class Sealing(wire.Answer):

@@ -157,6 +157,25 @@ class NewInterface:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """Tuned settings as a new domain gets them: whoever makes one has looked that host and guest can. None: as recorded.
+
+    `domain_xml.rebuild` applies them to what can have them: queues and I/O threads to virtio-blk volumes and virtio-scsi
+    controllers, interface queues to virtio interfaces. A volume whose bus is another than the recorded one is put on it.
+    """
+
+    queues: int | None = None  # at most the domain's CPUs, as interface_queues
+    cache: str | None = None
+    io: str | None = None
+    discard: str | None = None
+    io_threads: int | None = None
+    cpu: str | None = None  # host-passthrough, host-model, maximum, or a model's name
+    interface_queues: int | None = None
+    has_rng: bool | None = None
+    balloon: Literal["none", "virtio", "free-page-reporting"] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewDomain:
     """Everything that a deployed domain is given anew; the rest comes from the recorded domain XML."""
 
@@ -173,6 +192,7 @@ class NewDomain:
     nvram_size_bytes: int | None = None  # of the recorded NVRAM; None: it has none, and starts from the firmware's own
     template_id: str
     template_name: str  # "web@3", for the domain's metadata and description
+    tuning: Tuning | None = None  # None: as recorded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +203,16 @@ class Change:
     was: str
     now: str
     why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Something that a template's characteristics ask for, and what a new server gets of it."""
+
+    what: str  # "queues of volume vda", "CPU"
+    asked: str
+    given: str
+    why: str | None  # why not as asked; None exactly when it is
 
 
 class Host(Protocol):
@@ -255,6 +285,12 @@ class Host(Protocol):
 
     def create_volume(self, pool: str, name: str, *, size_bytes: int, format: configuration.VolumeFormat) -> PoolVolume:
         """Make a sparse volume (a block pool: raw, of at least that size). Raises: errors.PoolNotFound, errors.NameInUse, errors.NoSpace."""
+
+    def takes_direct_io(self, pool: str) -> bool:
+        """Whether its volumes can be opened past the page cache (O_DIRECT): not on every file system.
+
+        Raises: errors.PoolNotFound.
+        """
 
     def volume_name(self, pool: str, wanted: str) -> str:
         """The name to create a volume by: `wanted`, but in a pool of partitions (kind disk) the kernel's name for the next one.

@@ -259,6 +259,10 @@ class FakeHost:
         self._enter("get_pool")
         return self._pools.get(name).facts()
 
+    def takes_direct_io(self, pool: str) -> bool:
+        self._enter("takes_direct_io")
+        return self._pools.get(pool).takes_direct_io
+
     def volume_name(self, pool: str, wanted: str) -> str:
         self._enter("volume_name")
         return self._pools.get(pool).volume_name(wanted)

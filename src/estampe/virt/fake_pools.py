@@ -25,6 +25,7 @@ class FakePool:
     capacity_bytes: int
     formats: dict[str, configuration.VolumeFormat] = field(default_factory=dict)  # by volume name
     identities: dict[str, str] = field(default_factory=dict)  # of partitions, by volume name
+    takes_direct_io: bool = True
 
     def facts(self) -> base.Pool:
         """As a host lists it."""

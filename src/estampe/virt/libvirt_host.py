@@ -12,6 +12,7 @@ from estampe.model import configuration, power
 from estampe.virt import (
     accel,
     base,
+    direct_io,
     libvirt_capabilities,
     libvirt_connection,
     libvirt_domains,
@@ -101,6 +102,9 @@ class LibvirtHost:
         self, pool: str, name: str, *, size_bytes: int, format: configuration.VolumeFormat
     ) -> base.PoolVolume:
         return self._pools.create_volume(pool, name, size_bytes=size_bytes, format=format)
+
+    def takes_direct_io(self, pool: str) -> bool:
+        return direct_io.is_taken_by(self._pools.get_pool(pool))
 
     def volume_name(self, pool: str, wanted: str) -> str:
         return self._pools.volume_name(pool, wanted)

@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 from estampe import correlation, errors
 from estampe.api import services
 from estampe.capture import request as capture_request
+from estampe.catalogue import profiles
 from estampe.catalogue import views as template_views
 from estampe.db import idempotency
 from estampe.deploy import request as deploy_request
-from estampe.model import account, configuration, guest, listing, operation, power, retention, template
+from estampe.model import account, characteristics, configuration, guest, listing, operation, power, retention, template
 from estampe.servers import views as server_views
 from estampe.store import manifests, usage
 from estampe.virt import base as virt
@@ -211,6 +212,7 @@ class World:
             life=Life(self),
             lineage=Lineage(self),
             retention=Retention(self),
+            profiles=Profiles(self),
         )
 
     def find_template(self, reference: str) -> template.Template:
@@ -341,6 +343,11 @@ class Deployments:
             changes=(virt.Change(what="machine type", was="pc-q35-8.0", now="pc-q35-7.2", why="newer than this host"),),
             final_configuration=("host name by seed",),
             warnings=(),
+            settings=(
+                virt.Setting(what="queues of volume vda", asked="one per CPU", given="2", why=None),
+                virt.Setting(what="CPU", asked="host-passthrough", given="maximum", why="no KVM"),
+            ),
+            tuned_for="web pages",
         )
 
     def start(self, owner_id: uuid.UUID, request: deploy_request.DeployRequest) -> operation.Operation:
@@ -389,6 +396,36 @@ class Templates:
         return self.world.change_template(
             reference, etags=etags, **{key: value for key, value in changes.items() if value is not None}
         )
+
+    def change_characteristics(
+        self,
+        owner_id: uuid.UUID,
+        reference: str,
+        change: characteristics.Change,
+        *,
+        etags: Collection[str] | None = None,
+    ) -> template.Template:
+        self.world.note("change characteristics", reference, change)
+        profile = None if change.profile is None else profiles.get(change.profile).tuned
+        present = self.world.find_template(reference).characteristics or characteristics.Characteristics()
+        return self._set(reference, change.apply(present, profile=profile), etags)
+
+    def replace_characteristics(
+        self,
+        owner_id: uuid.UUID,
+        reference: str,
+        new: characteristics.Characteristics,
+        *,
+        etags: Collection[str] | None = None,
+    ) -> template.Template:
+        self.world.note("replace characteristics", reference, new)
+        return self._set(reference, new, etags)
+
+    def _set(
+        self, reference: str, told: characteristics.Characteristics, etags: Collection[str] | None
+    ) -> template.Template:
+        told_or_none = None if told.is_empty else told
+        return self.world.change_template(reference, etags=etags, characteristics=told_or_none)
 
 
 @dataclass
@@ -489,6 +526,19 @@ class Retention:
         self.world.note("apply", is_dry_run)
         facts = retention.Facts(now=NOW, in_use={}, succeeds={})
         return list(retention.judge(list(self.world.rules.values()), self.world.templates, facts))
+
+
+@dataclass
+class Profiles:
+    world: World
+
+    def list(self) -> list[profiles.Profile]:
+        self.world.note("profiles")
+        return profiles.ProfileService().list()
+
+    def get(self, name: str) -> profiles.Profile:
+        self.world.note("profile", name)
+        return profiles.ProfileService().get(name)
 
 
 @dataclass

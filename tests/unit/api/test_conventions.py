@@ -212,6 +212,8 @@ def test_a_move_changes_the_etag_and_answers_the_new_one(
     [
         ("PATCH", "", {"note": "mine"}),
         ("DELETE", "", None),
+        ("PUT", "/characteristics", {"tuned_for": "mine"}),
+        ("PATCH", "/characteristics", {"tuned_for": "mine"}),
         ("POST", "/deprecate", {}),
         ("POST", "/disable", None),
         ("POST", "/enable", None),

@@ -12,7 +12,7 @@ from tests.unit.api import fakes
 from estampe import errors
 from estampe.capture import request as capture
 from estampe.deploy import request as deploy
-from estampe.model import listing, operation
+from estampe.model import characteristics, listing, operation
 from estampe.store import manifests
 
 
@@ -153,6 +153,85 @@ def test_only_what_is_named_of_a_template_is_edited(http: testclient.TestClient,
     assert edited.json()["tags"] == ["a", "b"]
     assert edited.json()["note"] == "nginx"
     assert world.calls == [("edit", "web@1", None, None, ("a", "b"))]
+
+
+TOLD = {
+    "tuned_for": "builds",
+    "least": {"cpus": 2, "memory_bytes": fakes.GIB, "volume_sizes": {"vda": 12 * fakes.GIB}},
+    "recommended": {"cpus": 4},
+    "tuned": {"queues": "cpus", "cache": "none", "io": "native", "rng": True},
+}
+KNOWN = characteristics.Characteristics(
+    tuned_for="builds",
+    least=characteristics.Resources(cpus=2, memory_bytes=fakes.GIB, volume_sizes={"vda": 12 * fakes.GIB}),
+    recommended=characteristics.Resources(cpus=4),
+    tuned=characteristics.Tuned(queues="cpus", cache="none", io="native", rng=True),
+)
+
+
+def test_characteristics_are_replaced_whole(http: testclient.TestClient, world: fakes.World) -> None:
+    answer = http.put("/v1/templates/web@1/characteristics", json=TOLD)
+    assert answer.status_code == 200
+    assert answer.json()["characteristics"]["least"]["volume_sizes"] == {"vda": 12 * fakes.GIB}
+    assert answer.json()["characteristics"]["tuned"]["queues"] == "cpus"
+    assert world.calls == [("replace characteristics", "web@1", KNOWN)]
+    assert http.put("/v1/templates/web@1/characteristics", json={}).json()["characteristics"] is None
+
+
+def test_only_what_is_named_of_characteristics_is_changed(http: testclient.TestClient, world: fakes.World) -> None:
+    http.put("/v1/templates/web@1/characteristics", json=TOLD)
+    body = {"unset": ["least.memory"], "profile": "linux-server", "tuned": {"queues": 2}, "recommended": {"cpus": None}}
+    changed = http.patch("/v1/templates/web@1/characteristics", json=body).json()["characteristics"]
+    assert (changed["least"]["memory_bytes"], changed["least"]["cpus"], changed["recommended"]["cpus"]) == (None, 2, 4)
+    assert (changed["tuned"]["queues"], changed["tuned"]["bus"], changed["tuned"]["cache"]) == (2, "virtio-blk", "none")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"tuned": {"bus": "ide"}}, "tuned.bus"),
+        ({"tuned": {"colour": "red"}}, "tuned.colour"),
+        ({"tuned": {"io": "native"}}, "tuned.io"),
+        ({"tuned": {"cpu": "x' y"}}, "tuned.cpu"),
+        ({"tuned": {"rng": "yes"}}, "tuned.rng"),
+        ({"tuned": {"queues": "all"}}, "tuned.queues"),
+        ({"least": {"memory_bytes": 1}}, "least.memory_bytes"),
+        ({"least": {"volume_sizes": {"../x": 1}}}, "least.volume_sizes"),
+        ({"least": {"cpus": 4}, "recommended": {"cpus": 2}}, "recommended.cpus"),
+        ({"tuned_for": "a\nb"}, "tuned_for"),
+    ],
+)
+def test_characteristics_that_cannot_be_are_refused_by_name(
+    http: testclient.TestClient, world: fakes.World, body: dict[str, Any], field: str
+) -> None:
+    answer = http.put("/v1/templates/web@1/characteristics", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid-request")
+    assert answer.json()["facts"]["field"].startswith(field)
+    assert world.calls == []
+
+
+def test_a_capture_may_say_what_its_template_is_tuned_for(http: testclient.TestClient, world: fakes.World) -> None:
+    http.post("/v1/captures", json={"server": "web-01", "characteristics": TOLD})
+    assert world.calls == [("capture", capture.CaptureRequest(server="web-01", characteristics=KNOWN))]
+
+
+def test_a_deployment_may_do_without_the_tuned_settings(http: testclient.TestClient, world: fakes.World) -> None:
+    http.post("/v1/deployments", json={"template": "web", "name": "web-02", "is_tuned": False})
+    assert world.calls == [("deploy", deploy.DeployRequest(template="web", name="web-02", is_tuned=False))]
+
+
+def test_the_plan_of_a_deployment_tells_what_is_given_and_what_is_not(http: testclient.TestClient) -> None:
+    plan = http.post("/v1/deployments/plan", json={"template": "web", "name": "web-02"}).json()
+    assert [setting["why"] for setting in plan["settings"]] == [None, "no KVM"]
+    assert plan["tuned_for"] == "web pages"
+
+
+def test_profiles_are_listed_and_shown(http: testclient.TestClient) -> None:
+    names = [profile["name"] for profile in http.get("/v1/profiles").json()["profiles"]]
+    assert names == ["linux-database", "linux-scsi", "linux-server"]
+    assert http.get("/v1/profiles/linux-database").json()["tuned"]["balloon"] == "none"
+    missing = http.get("/v1/profiles/windows")
+    assert (missing.status_code, missing.json()["code"]) == (404, "profile-not-found")
 
 
 def test_a_template_is_deleted_to_the_trash_restored_deleted_again_and_purged(

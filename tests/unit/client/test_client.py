@@ -17,7 +17,7 @@ from estampe import errors
 from estampe.client import client
 from estampe.model import operation
 from estampe.model import template as model
-from estampe.schemas import capture, deploy, retention, server, store, template
+from estampe.schemas import capture, characteristics, deploy, retention, server, store, template
 
 
 def test_answers_are_typed(daemon: client.Client, world: fakes.World) -> None:
@@ -31,6 +31,13 @@ def test_answers_are_typed(daemon: client.Client, world: fakes.World) -> None:
     assert daemon.start_deployment(deploy.DeployRequest(template="web", name="n")).kind is operation.Kind.DEPLOY
     assert daemon.get_template("web@1").manifest is not None
     assert daemon.edit_template("web@1", template.EditRequest(note="new")).note == "new"
+    told = characteristics.CharacteristicsRequest(tuned_for="builds")
+    assert daemon.replace_characteristics("web@1", told).characteristics.tuned_for == "builds"  # type: ignore[union-attr]
+    part = characteristics.CharacteristicsChangeRequest(profile="linux-server", unset=["tuned_for"])
+    changed = daemon.change_characteristics("web@1", part).characteristics
+    assert changed is not None
+    assert (changed.tuned_for, changed.tuned.rng) == (None, True)
+    assert daemon.get_profile(daemon.list_profiles().profiles[0].name).name == "linux-database"
     assert daemon.get_usage().chunks == 6144
     assert daemon.start_check(store.CheckRequest()).kind is operation.Kind.CHECK
     assert daemon.start_sweep(store.SweepRequest()).kind is operation.Kind.SWEEP

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from estampe import errors
 from estampe.db import database, migration, operations, servers, templates
-from estampe.model import account, template
+from estampe.model import account, characteristics, template
 
 NOON = datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.UTC)
 
@@ -104,6 +104,22 @@ def test_templates_of_the_first_schema_have_a_life_and_know_where_they_came_from
     assert rows.protect(base.id, is_protected=True).is_protected
     assert rows.remove(web.id)
     assert servers.Servers(db, clock=lambda: NOON).get(ids["deployed"]).template_name is None
+
+
+def test_templates_of_before_say_nothing_and_may_be_told_what_they_are_tuned_for(db):
+    """The rows of 0001 come through 0004, and the new column keeps what is written into it."""
+    db.upgrade("0001")
+    template_id = uuid.uuid4()
+    values = {"owner": account.DEFAULT_ACCOUNT_ID.hex, "at": "2026-03-01 12:00:00.000000", "template": template_id.hex}
+    insert = "INSERT INTO templates VALUES (:template, :owner, 'web', 3, 'active', '', NULL, 'web-01', :at, 1, 1, 1, 1, NULL)"
+    with db.write() as connection:
+        connection.execute(sa.text(insert), values)
+    db.upgrade()
+    rows = templates.Templates(db)
+    assert rows.get(template_id).characteristics is None
+    told = characteristics.Characteristics(tuned_for="builds", tuned=characteristics.Tuned(queues="cpus"))
+    rows.change_characteristics(template_id, lambda _present: told)
+    assert rows.get(template_id).characteristics == told
 
 
 def test_a_database_of_a_newer_estampe_is_left_alone(db):

@@ -5,5 +5,7 @@ from __future__ import annotations
 from estampe.virt.domain_xml.facts import Disk, Facts, Source, parse
 from estampe.virt.domain_xml.plain_server import plain
 from estampe.virt.domain_xml.rebuilding import rebuild
+from estampe.virt.domain_xml.tuned import read_virtio_scsi
+from estampe.virt.domain_xml.volumes import letters
 
-__all__ = ["Disk", "Facts", "Source", "parse", "plain", "rebuild"]
+__all__ = ["Disk", "Facts", "Source", "letters", "parse", "plain", "read_virtio_scsi", "rebuild"]

@@ -22,6 +22,10 @@ class Changes:
         """Note that something is not in the new server."""
         self.add(what, was=was, now=LEFT_OUT, why=why)
 
+    def forget(self, what: str) -> None:
+        """Take back what was noted of `what`: it has been asked for since."""
+        self._all = [change for change in self._all if change.what != what]
+
     def all(self) -> tuple[base.Change, ...]:
         """What was noted; equal lines once."""
         return tuple(dict.fromkeys(self._all))

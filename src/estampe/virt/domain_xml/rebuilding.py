@@ -11,7 +11,18 @@ from typing import Final
 
 from estampe import errors
 from estampe.virt import base
-from estampe.virt.domain_xml import changes, devices, document, facts, interfaces, processor, shape, system, volumes
+from estampe.virt.domain_xml import (
+    changes,
+    devices,
+    document,
+    facts,
+    interfaces,
+    processor,
+    shape,
+    system,
+    tuned,
+    volumes,
+)
 
 NAMESPACE: Final = "urn:estampe:1"
 _HANDLED: Final = frozenset(
@@ -67,6 +78,7 @@ def _rebuild(
     parts.extend(interfaces.build(recorded, new, noted))
     parts.extend(devices.build(recorded, capabilities, noted))
     _note_rest(recorded, noted)
+    tuned.apply(root, recorded, new, noted)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode"), noted.all()
 

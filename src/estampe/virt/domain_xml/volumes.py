@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import string
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from estampe.virt import base
@@ -25,7 +25,7 @@ def build(recorded: ET.Element, new: base.NewDomain, noted: changes.Changes) -> 
     before = {_target(element): element for element in recorded.iterfind("devices/disk")}
     made = [_disk(volume, before.get(volume.target), recorded, noted) for volume in new.volumes]
     if new.seed_path is not None:
-        made.append(_seed(new.seed_path, {volume.target for volume in new.volumes}))
+        made.append(_seed(new.seed_path, _taken_targets(new.volumes)))
     _note_missing(before, new, noted)
     return made
 
@@ -91,6 +91,16 @@ def _seed(path: str, taken: set[str]) -> ET.Element:
     ET.SubElement(element, "target", dev=next(_free_targets(taken)), bus="virtio")
     ET.SubElement(element, "readonly")
     return element
+
+
+def letters(target: str) -> str:
+    """`a` of vda, sda, hda: libvirt names a device on its bus by them, so a bus can have them once (libvirt 9.0)."""
+    return target.removeprefix("x")[2:]
+
+
+def _taken_targets(given: Sequence[base.NewVolume]) -> set[str]:
+    """All targets; of a volume that has come to virtio from another bus, also what virtio would call it."""
+    return {volume.target for volume in given} | {f"vd{letters(each.target)}" for each in given if each.bus == "virtio"}
 
 
 def _free_targets(taken: set[str]) -> Iterator[str]:
