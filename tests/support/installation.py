@@ -54,7 +54,7 @@ class Installation:
     def environment(self) -> dict[str, str]:
         """What makes a command or a daemon one of this installation, and of no other."""
         return {
-            "ESTAMPE_CONFIG": str(self.state_directory / "no-such-file.toml"),
+            "ESTAMPE_CONFIG": os.devnull,
             "ESTAMPE_STATE_DIRECTORY": str(self.state_directory),
             "ESTAMPE_RUN_DIRECTORY": str(self.run_directory),
             "ESTAMPE_SOCKET": str(self.socket),

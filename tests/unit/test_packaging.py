@@ -22,8 +22,7 @@ def test_the_example_names_every_setting(example):
     assert set(example) == set(config.Settings.model_fields)
 
 
-def test_the_example_shows_the_defaults(example, monkeypatch, tmp_path):
-    monkeypatch.setenv("ESTAMPE_CONFIG", str(tmp_path / "none.toml"))
+def test_the_example_shows_the_defaults(example):
     depends_on_the_host = {"copy_threads"}
     shown = config.Settings(**example)
     assert shown.store == config.Settings().store
