@@ -26,7 +26,9 @@ def deploy_template(  # noqa: PLR0917 - Typer passes by name
     ] = None,
     volume_format: Annotated[
         str | None,
-        typer.Option("--format", metavar="raw|qcow2", help="Format of the volumes. [default: the pool's usual]"),
+        typer.Option(
+            "--format", metavar="raw|qcow2", help="Format of the volumes. [default: as recorded; on block devices raw]"
+        ),
     ] = None,
     pool: Annotated[str | None, typer.Option("--pool", help="Storage pool. [default: the configured one]")] = None,
     networks: Annotated[
@@ -34,7 +36,7 @@ def deploy_template(  # noqa: PLR0917 - Typer passes by name
         typer.Option(
             "--network",
             metavar="NETWORK",
-            help="One interface on this network (lan, bridge:br0); may be repeated. [default: as many as recorded, on the default network]",
+            help="One interface on this network (lan, bridge:br0); may be repeated, and then these are all. [default: as many as recorded, on the default network]",
         ),
     ] = None,
     addresses: Annotated[
