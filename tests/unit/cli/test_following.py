@@ -151,7 +151,10 @@ def test_a_dry_sweep_needs_no_confirmation_and_says_that_nothing_was_removed(
     world.script = [{**_DONE, "result": {"removed_chunks": 3, "removed_bytes": 3 * MIB}}]
     result = run("store", "sweep", "--dry-run")
     assert result.stdout.splitlines()[0].startswith("looked what a sweep would remove")
-    assert "3 MiB" in result.stdout
+    told = [" ".join(line.split()) for line in result.stdout.splitlines()[1:]]
+    assert told == ["would remove chunks 3", "would remove 3 MiB"]
+    world.script = [{**_DONE, "result": {"removed_chunks": 3, "removed_bytes": 3 * MIB}}]
+    assert "removed chunks" in run("store", "sweep", "--yes").stdout
 
 
 class _Clock:
