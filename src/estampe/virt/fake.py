@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid as uuids
+import xml.etree.ElementTree as ET
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ CAPABILITIES: Final = base.Capabilities(
     memory_bytes=8 * units.GIB,
     video_models=frozenset({"vga", "virtio"}),
     has_tpm_emulator=False,
+    most_cpus={"pc-q35-7.2": 288, "pc-i440fx-7.2": 255},
 )
 
 
@@ -196,6 +198,10 @@ class FakeHost:
     def define(self, xml: str) -> None:
         self._enter("define")
         facts = domain_xml.parse(xml)
+        most = domain_xml.most_cpus(ET.fromstring(xml), self._capabilities)  # noqa: S314 - our own, or a test's
+        if most is not None and facts.cpus > most:
+            detail = f"Maximum CPUs greater than specified machine type limit {most}"
+            raise errors.HypervisorFailed(action=f"define {facts.name}", detail=detail)
         with self._lock:
             other = self._find(facts.name)
             if other is not None and other.facts.uuid != facts.uuid:

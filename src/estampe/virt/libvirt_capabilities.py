@@ -51,12 +51,26 @@ def _read(connection: Any, kind: Literal["kvm", "qemu"], architecture: str) -> b
         memory_bytes=memory_kib * 1024 * 1024,  # virNodeInfo counts KiB, but the Python binding gives MiB
         video_models=frozenset(_values(domain, "video", "modelType")),
         has_tpm_emulator="emulator" in _values(domain, "tpm", "backendModel"),
+        most_cpus=_most_cpus(guest, domain, machine),
     )
 
 
 def _aliases(guest: ET.Element) -> dict[str, str]:
     """q35 -> pc-q35-7.2."""
     return {machine.text or "": machine.get("canonical", "") for machine in guest.iterfind("machine[@canonical]")}
+
+
+def _most_cpus(guest: ET.Element, domain: ET.Element, asked: str | None) -> dict[str, int]:
+    """By machine. Only a machine's own domain capabilities know KVM's limit, which is the same for all: see `asked`."""
+    listed = {
+        machine.text or "": int(machine.get("maxCpus", "0"))
+        for machine in guest.iterfind("machine[@maxCpus]")
+        if machine.get("canonical") is None
+    }
+    vcpu = domain.find("vcpu[@max]")
+    most = int(vcpu.get("max", "0")) if vcpu is not None else 0
+    is_lower = 0 < most < listed.get(asked or "", 0)
+    return {machine: min(cpus, most) if is_lower else cpus for machine, cpus in listed.items() if cpus > 0}
 
 
 def _values(domain: ET.Element, device: str, name: str) -> list[str]:

@@ -243,6 +243,7 @@ def test_a_plan_tells_gateways_and_name_servers(wired):
         ({"count": 0}, errors.InvalidRequest),
         ({"count": 101}, errors.InvalidRequest),
         ({"cpus": 0}, errors.InvalidRequest),
+        ({"cpus": 256}, errors.HostLacks),
         ({"memory_bytes": 1}, errors.InvalidRequest),
         ({"memory_bytes": 1 << 60}, errors.HostLacks),
         ({"volume_format": "vmdk"}, errors.InvalidRequest),
