@@ -37,7 +37,7 @@ _CAPTURED = {
         ("template show web@1", ["Debian GNU/Linux 12", "emptied /etc/machine-id", "! a note", "NVRAM", "1 GiB", "ext4"]),
         ("template edit web@1 --note new", ["changed web@1"]),
         ("template delete web@1 --yes", ["deleted template web@1"]),
-        ("capture web-01 --dry-run", ["web-01@3", "7 GiB", "5 GiB", "CD-ROM sda: removable", "a warning", "shut down by"]),
+        ("capture web-01 --dry-run", ["web-01@3", "7 GiB", "5 GiB", "new in the store   about", "CD-ROM sda: removable", "a warning", "shut down by"]),
         ("deploy web web-02 --dry-run", ["40 GiB", "bridge:br0", "machine type: pc-q35-8.0 -> pc-q35-7.2", "host name by seed"]),
         ("store usage", ["24 GiB", "saved by deduplication", "4 GiB", "web@1", "100 GiB"]),
     ],
