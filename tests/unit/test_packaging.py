@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from estampe import config
+from estampe import config, errors
+from estampe.cli import exits
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
 EXAMPLE = re.compile(r"^# ([a-z_]+ = .*)$", re.MULTILINE)
@@ -43,3 +44,12 @@ def test_the_unit_gives_the_daemon_the_directories_of_the_default_settings():
     assert f"/run/{service['RuntimeDirectory']}" == str(settings.run_directory)
     assert service["Type"] == "notify"
     assert service["KillMode"] == "mixed"
+
+
+def test_the_unit_does_not_start_again_what_nobody_has_mended():
+    unit = (PACKAGING / "systemd/estampe.service").read_text()
+    (listed,) = re.findall(r"^RestartPreventExitStatus=(.*)$", unit, re.MULTILINE)
+    hopeless = {errors.InvalidSetting, errors.AlreadyServing, errors.KernelTooOld, errors.DatabaseVersionUnsupported}
+    assert {int(code) for code in listed.split()} == {
+        next(exits.CODES[family] for family in kind.__mro__ if family in exits.CODES) for kind in hopeless
+    }
