@@ -70,7 +70,9 @@ def capture_server(  # noqa: PLR0917 - Typer passes by name
         if is_dry_run:
             _say_plan(daemon.plan_capture(request), form)
             return
-        following.conclude(daemon, daemon.start_capture(request), form=form, is_awaited=not is_not_awaited)
+        with following.unanswered(form, following.MAY_HAVE_BEGUN):
+            begun = daemon.start_capture(request)
+        following.conclude(daemon, begun, form=form, is_awaited=not is_not_awaited)
 
 
 def _say_plan(plan: capture.CapturePlan, form: output.Output) -> None:

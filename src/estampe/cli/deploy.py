@@ -112,7 +112,9 @@ def deploy_template(  # noqa: PLR0917 - Typer passes by name
         if is_dry_run:
             _say_plan(daemon.plan_deployment(request), form)
             return
-        following.conclude(daemon, daemon.start_deployment(request), form=form, is_awaited=not is_not_awaited)
+        with following.unanswered(form, following.MAY_HAVE_BEGUN):
+            begun = daemon.start_deployment(request)
+        following.conclude(daemon, begun, form=form, is_awaited=not is_not_awaited)
 
 
 def _say_plan(plan: deploy.DeployPlan, form: output.Output) -> None:
