@@ -6,6 +6,8 @@ import os
 import resource
 import subprocess
 import sys
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 from tests.unit.api import fakes
@@ -58,6 +60,20 @@ def test_help_takes_less_than_four_tenths_of_a_second() -> None:
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     assert min(seconds() for _nth in range(3)) < 0.4  # of the CPU: the machine may be busy with other tests
+
+
+def test_ctrl_c_while_modules_are_imported_ends_as_later(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n")
+    done = subprocess.run(
+        [sys.executable, "-c", "from estampe.cli.start import main; main()", "--help"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_the_console_script_begins_there() -> None:
+    (script,) = metadata.entry_points(group="console_scripts", name="estampe")
+    assert script.value == "estampe.cli.start:main"
 
 
 @pytest.fixture
