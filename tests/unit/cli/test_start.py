@@ -122,3 +122,29 @@ def test_the_shell_completes_by_the_command_itself(run: conftest.CommandLine) ->
     code = "import sys; sys.argv[0] = 'estampe'; from estampe.cli.main import main; main()"
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["web-01"]
+
+
+@pytest.mark.parametrize(
+    ("words", "current", "found"),
+    [
+        (["template", "show", "web", "@"], 4, ["2", "1"]),  # web@<TAB>
+        (["template", "show", "web", "@", "1"], 5, ["1"]),  # web@1<TAB>
+        (["template", "show", "web", "@", "9"], 5, []),
+        (["template", "show", "we"], 3, ["web"]),
+        (["template", "show", ""], 3, ["web"]),
+        (["deploy", "web", "@", "1", "--no-wa"], 5, ["--no-wait"]),
+    ],
+)
+def test_versions_are_completed_though_bash_cuts_words_at_the_sign(
+    run: conftest.CommandLine, words: list[str], current: int, found: list[str]
+) -> None:
+    env = {
+        **os.environ,
+        "ESTAMPE_SOCKET": str(run.socket_path),
+        "_ESTAMPE_COMPLETE": "complete_bash",
+        "COMP_WORDS": "\n".join(["estampe", *words]),
+        "COMP_CWORD": str(current),
+    }
+    code = "import sys; sys.argv[0] = 'estampe'; from estampe.cli.start import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == found
