@@ -199,6 +199,14 @@ class NameInUse(Conflict):
     message = "the name {name!r} is in use by {what}; choose another or remove that one first"
 
 
+class VersionGiven(Conflict):
+    code = "version-given"
+    message = (
+        "{name}@{version} was another template once, deleted or renamed since, and a version is never given again: "
+        "what is written down must not become something else; choose another name"
+    )
+
+
 class ServerBusy(Conflict):
     code = "server-busy"
     message = "server {server!r} is in use by operation {operation}; wait for it (`estampe operation wait {operation}`) or cancel it"

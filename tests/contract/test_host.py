@@ -241,6 +241,23 @@ def test_a_uuid_finds_its_server_though_another_has_it_for_a_name(rig, host):
         host.undefine(other)
 
 
+@pytest.mark.parametrize(("family", "without_eim"), [("pc", 255), ("q35", 255)])
+def test_a_server_has_at_most_the_cpus_that_its_machine_takes(rig, host, family, without_eim):
+    found = host.capabilities()
+    machine = found.machine_aliases[family]
+    assert found.most_cpus[machine] >= without_eim  # beyond, an x86 server needs an IOMMU with extended interrupt mode
+    uuid = str(uuids.uuid4())
+
+    def define(cpus):
+        host.define(domain_xml.plain(f"{rig.prefix}-many", uuid, machine=machine, cpus=cpus))
+
+    define(without_eim)
+    assert host.find_domain(uuid).cpus == without_eim
+    with pytest.raises(errors.HypervisorFailed):
+        define(without_eim + 1)
+    host.undefine(uuid)
+
+
 def test_a_name_in_use_by_another_server_is_refused(rig, host):
     uuid = add_server(rig)
     with pytest.raises(errors.NameInUse):

@@ -81,7 +81,10 @@ class TemplateService(Protocol):
     def edit(
         self, owner_id: uuid.UUID, reference: str, *, name: str | None, note: str | None, tags: tuple[str, ...] | None
     ) -> template.Template:
-        """Change what is not None. Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse."""
+        """Change what is not None.
+
+        Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse, errors.VersionGiven.
+        """
 
     def delete(self, owner_id: uuid.UUID, reference: str) -> None:
         """Remove it from the catalogue and the store. Raises: errors.TemplateNotFound, errors.TemplateInUse."""

@@ -74,11 +74,11 @@ class CaptureService:
             raise errors.ServerBusy(server=seen.server_name, operation=str(held.operation_id)) from held
 
     def _examine(self, owner_id: uuid.UUID, request: requests.CaptureRequest) -> tuple[examine.Seen, str]:
-        if not 0 < request.stop_timeout_seconds <= 24 * 3600:
-            raise errors.InvalidRequest(field="stop_timeout_seconds", problem="must be above 0 and at most a day")
+        if not 0 <= request.stop_timeout_seconds <= 24 * 3600:
+            raise errors.InvalidRequest(field="stop_timeout_seconds", problem="must be from 0 to a day")
         _row, summary = self.servers.find(owner_id, request.server)
         seen = examine.examine(self.host, request, server=summary.uuid)
-        return seen, templates.check_name(request.name or default_name(seen.server_name))
+        return seen, _template_name(request, seen.server_name)
 
     def _warnings(self, seen: examine.Seen, request: requests.CaptureRequest, new_bytes: int) -> tuple[str, ...]:
         warnings = []
@@ -91,6 +91,19 @@ class CaptureService:
         if seen.was is not power.PowerState.SHUT_OFF and request.is_forced:
             warnings.append("--force: if the guest does not shut down in time its power is cut")
         return tuple(warnings)
+
+
+def _template_name(request: requests.CaptureRequest, server_name: str) -> str:
+    """Raises: errors.InvalidName, errors.InvalidRequest."""
+    if request.name is not None:
+        return templates.check_name(request.name)
+    try:
+        return templates.check_name(default_name(server_name))
+    except errors.InvalidName as error:
+        problem = (
+            f"no template can have the server's name {server_name!r} ({error.facts['rule']}); give one with --name"
+        )
+        raise errors.InvalidRequest(field="name", problem=problem) from error
 
 
 def default_name(server_name: str) -> str:

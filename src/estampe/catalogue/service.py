@@ -45,7 +45,10 @@ class TemplateService:
     def edit(
         self, owner_id: uuid.UUID, reference: str, *, name: str | None, note: str | None, tags: tuple[str, ...] | None
     ) -> templates.Template:
-        """Change what is not None. Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse."""
+        """Change what is not None.
+
+        Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse, errors.VersionGiven.
+        """
         found = self.rows.resolve(owner_id, reference)
         return self.rows.edit(found.id, name=name, note=note, tags=tags)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import estampe
-from estampe.cli import capture, daemon, deploy, group, operation, server, store, template, terminal
+from estampe.cli import capture, completion, daemon, deploy, group, operation, server, store, template, terminal
 
 # Plain help: rich's costs 0.2 s of every --help, and tells no more.
 app = typer.Typer(
@@ -47,5 +47,5 @@ def begin(
 
 
 def main() -> None:
-    """The console script."""
-    app()
+    """All of it, with the command line's arguments."""
+    completion.answer(app)

@@ -16,6 +16,7 @@ from estampe.model import template
 
 _table = schema.templates
 _tags = schema.template_tags
+_given = schema.template_versions
 
 
 class Templates:
@@ -28,7 +29,7 @@ class Templates:
         self, *, id: uuid.UUID, owner_id: uuid.UUID, name: str, note: str, tags: Sequence[str],
         server_id: uuid.UUID | None, server_name: str, created_at: datetime.datetime,
     ) -> template.Template:  # fmt: skip
-        """A row in CAPTURING with the name's next version: the highest there is and one.
+        """A row in CAPTURING with the name's next version: the highest that is there or was ever published, and one.
 
         Called again with the same id it gives the row as it is by then (a repeated step).
         Raises: errors.InvalidName.
@@ -73,6 +74,7 @@ class Templates:
                 return present
             if present.state is not template.State.CAPTURING:
                 raise _forbidden(present, "it cannot be published")
+            _give(connection, present)
             return _move(connection, present, template.State.ACTIVE, **facts)
 
     def begin_delete(self, template_id: uuid.UUID) -> template.Template:
@@ -141,13 +143,16 @@ class Templates:
     ) -> template.Template:  # fmt: skip
         """Change what is given; a renamed template keeps its version number.
 
-        Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse where the new name has that version already.
+        Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse where another template has that name and
+        version, errors.VersionGiven where one had.
         """
         values = {key: value for key, value in (("name", name), ("note", note)) if value is not None}
         with self._db.write() as connection:
             present = _get(connection, template_id)
             if name is not None and name != present.name:
                 _check_free(connection, present, template.check_name(name))
+                if present.state is template.State.ACTIVE:
+                    _give(connection, dataclasses.replace(present, name=name))
             if values:
                 connection.execute(sa.update(_table).where(_table.c.id == template_id).values(values))
             if tags is not None:
@@ -193,8 +198,19 @@ def _forbidden(present: template.Template, advice: str) -> errors.TemplateStateF
 
 
 def _last_version(connection: sa.Connection, owner_id: uuid.UUID, name: str) -> int:
-    query = sa.select(sa.func.max(_table.c.version)).where(_table.c.owner_id == owner_id, _table.c.name == name)
-    return connection.execute(query).scalar() or 0
+    """The highest of the templates that are there (being captured, too) and of those that were published once."""
+    highest = [
+        sa.select(sa.func.max(table.c.version)).where(table.c.owner_id == owner_id, table.c.name == name)
+        for table in (_table, _given)
+    ]
+    return max(connection.execute(query).scalar() or 0 for query in highest)
+
+
+def _give(connection: sa.Connection, present: template.Template) -> None:
+    """Note that the template has had its name and version, once and for all."""
+    key = {"owner_id": present.owner_id, "name": present.name, "version": present.version}
+    if connection.execute(sa.select(_given).filter_by(**key)).first() is None:
+        connection.execute(sa.insert(_given).values(template_id=present.id, **key))
 
 
 def _check_free(connection: sa.Connection, present: template.Template, name: str) -> None:
@@ -203,6 +219,14 @@ def _check_free(connection: sa.Connection, present: template.Template, name: str
     )
     if connection.execute(query).first() is not None:
         raise errors.NameInUse(name=name, what=f"template {name}@{present.version}")
+    had = sa.select(_given.c.template_id).where(
+        _given.c.owner_id == present.owner_id,
+        _given.c.name == name,
+        _given.c.version == present.version,
+        _given.c.template_id != present.id,
+    )
+    if connection.execute(had).first() is not None:
+        raise errors.VersionGiven(name=name, version=present.version)
 
 
 def _set_tags(connection: sa.Connection, template_id: uuid.UUID, tags: Iterable[str]) -> None:

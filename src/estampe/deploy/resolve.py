@@ -124,10 +124,9 @@ class Resolver:
 
     def _interfaces(self, request: requests.DeployRequest, found: manifest.Manifest) -> tuple[virt.NewInterface, ...]:
         recorded = found.configuration.interfaces
-        asked: Sequence[requests.InterfaceRequest] = request.interfaces or [requests.InterfaceRequest()] * len(recorded)
         known = self.host.list_networks()
         made = []
-        for nth, interface in enumerate(asked):
+        for nth, interface in enumerate(request.wished_interfaces(len(recorded))):
             network, bridge = self._attachment(interface.network or self.defaults.network, known)
             model = (recorded[nth].model if nth < len(recorded) else None) or "virtio"
             mac = interface.mac or new_mac()

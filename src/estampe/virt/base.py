@@ -8,8 +8,8 @@ Errors of every call: errors.HypervisorUnavailable (no connection), errors.Hyper
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from estampe.model import configuration, power
@@ -85,6 +85,7 @@ class Capabilities:
     has_tpm_emulator: bool = False
     cpu_vendor: str | None = None  # None: not known
     cpu_features: frozenset[str] = frozenset()  # all that a guest's CPU can have here; empty: not known
+    most_cpus: Mapping[str, int] = field(default_factory=dict)  # by machine; one that is missing is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +230,8 @@ class Host(Protocol):
     def define(self, xml: str) -> None:
         """Define or redefine (same name and UUID) a persistent domain.
 
-        Raises: errors.NameInUse where the name belongs to another UUID.
+        Raises: errors.NameInUse where the name belongs to another UUID; errors.HypervisorFailed where the host cannot give what
+        it says, as more CPUs than `Capabilities.most_cpus` of its machine.
         """
 
     def undefine(self, uuid: str) -> None:

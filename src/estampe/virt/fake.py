@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid as uuids
+import xml.etree.ElementTree as ET
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ CAPABILITIES: Final = base.Capabilities(
     has_tpm_emulator=False,
     cpu_vendor="Intel",
     cpu_features=frozenset({"sse2", "sse4.2"}),
+    most_cpus={"pc-q35-7.2": 288, "pc-i440fx-7.2": 255},
 )
 
 
@@ -211,6 +213,10 @@ class FakeHost:
     def define(self, xml: str) -> None:
         self._enter("define")
         facts = domain_xml.parse(xml)
+        most = domain_xml.most_cpus(ET.fromstring(xml), self._capabilities)  # noqa: S314 - our own, or a test's
+        if most is not None and facts.cpus > most:
+            detail = f"Maximum CPUs greater than specified machine type limit {most}"
+            raise errors.HypervisorFailed(action=f"define {facts.name}", detail=detail)
         with self._lock:
             other = next((each for each in self._servers.values() if each.facts.name == facts.name), None)
             if other is not None and other.facts.uuid != facts.uuid:

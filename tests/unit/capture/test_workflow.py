@@ -204,18 +204,31 @@ def test_a_saved_server_is_refused(site):
         site.capture()
 
 
+def test_a_server_whose_name_no_template_can_have_needs_one_by_option(site):
+    site.add_server("Estampe Audit C")
+    with pytest.raises(errors.InvalidRequest, match=r"name: .*'Estampe Audit C'.*give one with --name"):
+        site.capture("Estampe Audit C")
+    site.succeed(site.capture("Estampe Audit C", name="audit", stop_timeout_seconds=0))
+    with pytest.raises(errors.InvalidRequest, match="stop_timeout_seconds"):
+        site.capture("Estampe Audit C", name="audit", stop_timeout_seconds=-1)
+
+
 def test_a_plan_has_the_numbers_and_touches_nothing(site):
     server = site.add_server(is_running=True)
     calls = list(site.host.calls)
     plan = site.services.captures.plan(OWNER, requests.CaptureRequest(server="web"))
     assert (plan.template_name, plan.template_version) == ("web", 1)
-    assert plan.volumes[0].size_bytes == SIZE
+    (volume,) = plan.volumes
+    assert volume.size_bytes == SIZE == volume.data_bytes + volume.skipped_bytes
+    assert volume.is_estimated
+    assert 0 < plan.estimated_new_bytes < volume.data_bytes < SIZE
     assert site.host.calls == calls
     site.host.power_off(server)
     plan = site.services.captures.plan(OWNER, requests.CaptureRequest(server="web"))
     assert 0 < plan.volumes[0].data_bytes < SIZE
     assert plan.volumes[0].data_bytes + plan.volumes[0].skipped_bytes == SIZE
     assert 0 < plan.estimated_new_bytes <= plan.volumes[0].data_bytes + 4096
+    assert not plan.volumes[0].is_estimated
     assert _listed(site) == []
 
 
