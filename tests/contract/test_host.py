@@ -437,20 +437,45 @@ def test_a_volume_is_made_found_and_deleted(rig, host, volume_format):
     assert not Path(made.path).exists()
 
 
+def in_pool(xml: str, made: base.PoolVolume) -> str:
+    """The definition, with the volume named by its pool."""
+    by_pool = f'pool="{made.pool}" volume="{made.name}"'
+    return xml.replace('type="file"', 'type="volume"').replace(f'file="{made.path}"', by_pool)
+
+
 def test_a_server_uses_a_pool_volume_that_was_made(rig, host):
     pool = f"{rig.prefix}-pool"
     rig.add_pool(pool)
     made = host.create_volume(pool, "disk.qcow2", size_bytes=8 * MIB, format=QCOW2)
     uuid = str(uuids.uuid4())
-    xml = domain_xml.plain(f"{rig.prefix}-pooled", uuid, [new_volume(Path(made.path), QCOW2)])
-    xml = xml.replace('type="file"', 'type="volume"').replace(
-        f'file="{made.path}"', f'pool="{pool}" volume="{made.name}"'
-    )
-    host.define(xml)
+    host.define(in_pool(domain_xml.plain(f"{rig.prefix}-pooled", uuid, [new_volume(Path(made.path), QCOW2)]), made))
     (volume,) = host.get_domain(uuid).volumes
     assert volume.chain == (layer(Path(made.path), QCOW2),)
     host.start(uuid)
     assert host.power_state(uuid) is power.PowerState.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("signature", "seen_as"),
+    [(b"KDMV\1\0\0\0", RAW), (b"QFI\xfb\0\0\0\1", RAW), (b"QFI\xfb\0\0\0\2", QCOW2)],
+    ids=["vmdk", "qcow", "qcow2"],
+)
+def test_what_a_guest_writes_into_its_pool_volume_hides_it_from_nobody(rig, host, signature, seen_as):
+    """A pool tells formats by what it finds in the files; the domain's own word is raw."""
+    pool = f"{rig.prefix}-pool"
+    rig.add_pool(pool)
+    made = host.create_volume(pool, "disk.raw", size_bytes=8 * MIB, format=RAW)
+    uuid = str(uuids.uuid4())
+    host.define(in_pool(domain_xml.plain(f"{rig.prefix}-pooled", uuid, [new_volume(Path(made.path))]), made))
+    with Path(made.path).open("r+b") as file:
+        file.write(signature)
+    (volume,) = host.get_domain(uuid).volumes
+    assert volume.chain == (layer(Path(made.path)),)
+    found = host.find_volume(pool, made.name)
+    assert (found.path, found.format) == (made.path, seen_as)
+    assert host.find_volume_by_path(made.path).name == made.name
+    host.delete_volume(pool, made.name)
+    assert not Path(made.path).exists()
 
 
 def test_a_pool_tells_its_place_and_space(rig, host):

@@ -108,6 +108,8 @@ class PoolVolume:
     pool: str
     name: str
     path: str
+    # As asked for, of one that was just made. Of one that was found, what the pool saw in the file, which may be a guest's
+    # doing (a raw volume with a VMDK's first bytes): never open a volume by it. What is not qcow2 is RAW.
     format: configuration.VolumeFormat
     size_bytes: int
     is_block_device: bool
