@@ -100,6 +100,11 @@ class Pool:
         """Whether its volumes are block devices (raw, fully allocated, with whatever bytes were there before)."""
         return self.kind in {"logical", "disk", "iscsi", "scsi", "mpath", "zfs"}
 
+    @property
+    def is_network(self) -> bool:
+        """Whether QEMU reaches its volumes over the network: they have no path on this host."""
+        return self.kind in {"rbd", "sheepdog", "gluster", "iscsi-direct"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolVolume:

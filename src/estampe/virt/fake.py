@@ -326,5 +326,5 @@ class FakeHost:
 
     def _top_path(self, disk: domain_xml.Disk) -> str:
         source, format_name = disk.layers[0]
-        path = source.path or self._pools.locate(source.pool or "", source.volume or "")
+        path = source.path or self._pools.locate(source.pool or "", source.volume or "") or ""
         return backing_chain.resolve(disk.target, [(path, format_name)], is_complete=True)[0].path

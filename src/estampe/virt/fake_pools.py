@@ -121,8 +121,10 @@ class FakePools:
         """All, by name."""
         return [self._pools[name] for name in sorted(self._pools)]
 
-    def locate(self, pool: str, volume: str) -> str:
-        """The path of a pool's volume. Raises: errors.PoolNotFound, errors.VolumeGone."""
+    def locate(self, pool: str, volume: str) -> str | None:
+        """The path of a pool's volume; None of a pool on the network. Raises: errors.PoolNotFound, errors.VolumeGone."""
+        if self.get(pool).facts().is_network:
+            return None
         found = self.get(pool).find(volume)
         if found is None:
             raise errors.VolumeGone(volume=volume, path=f"{pool}/{volume}", detail="the pool has no such volume")

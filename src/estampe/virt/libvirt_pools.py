@@ -100,18 +100,21 @@ class Pools:
         with contextlib.suppress(errors.PoolNotFound):
             self._on(pool, f"delete the volume {name} of the pool {pool}", delete)
 
-    def locate(self, pool: str, volume: str) -> str:
-        """The path of a pool's volume, as a domain names it. Raises: errors.VolumeGone, errors.PoolNotFound."""
+    def locate(self, pool: str, volume: str) -> str | None:
+        """The path of a pool's volume, as a domain names it; None of a pool on the network.
+
+        Raises: errors.VolumeGone, errors.PoolNotFound.
+        """
 
         def path(libvirt_pool: Any) -> str | None:
-            _refreshed(libvirt_pool)
+            if _refreshed(libvirt_pool).is_network:
+                return None
             found = _find(libvirt_pool, volume)
-            return None if found is None else str(found.path())
+            if found is None:
+                raise errors.VolumeGone(volume=volume, path=f"{pool}/{volume}", detail="the pool has no such volume")
+            return str(found.path())
 
-        found = self._on(pool, f"look up the volume {volume} in the pool {pool}", path)
-        if found is None:
-            raise errors.VolumeGone(volume=volume, path=f"{pool}/{volume}", detail="the pool has no such volume")
-        return found
+        return self._on(pool, f"look up the volume {volume} in the pool {pool}", path)
 
     def list_networks(self) -> list[str]:
         """Active networks' names."""
