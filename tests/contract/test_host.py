@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import shutil
 import subprocess
 import tempfile
@@ -247,6 +248,23 @@ def test_a_server_without_volumes_is_a_server(rig, host):
     assert host.get_domain(add_server(rig)).volumes == ()
 
 
+def test_volumes_that_a_running_server_has_and_its_definition_has_not_are_told(rig, host):
+    """As attach-disk --live leaves it, or a change of the definition that waits for the next start."""
+    first, second, other = (new_volume(make_image(rig, f"{each}.raw"), target=each) for each in ("vda", "vdb", "vdc"))
+    uuid, name = add_server(rig, first, second), f"{rig.prefix}-one"
+    host.start(uuid)
+    assert host.get_domain(uuid).live_only == ()
+    host.define(domain_xml.plain(name, uuid, [first]))
+    assert host.get_domain(uuid).live_only == ("volume vdb",)
+    host.define(domain_xml.plain(name, uuid, [first, dataclasses.replace(other, target="vdb")]))
+    assert host.get_domain(uuid).live_only == ("volume vdb",)
+    host.define(domain_xml.plain(name, uuid, [first, second, other]))
+    assert host.get_domain(uuid).live_only == ()
+    host.define(domain_xml.plain(name, uuid, [first]))
+    host.power_off(uuid)
+    assert host.get_domain(uuid).live_only == ()
+
+
 def test_a_transient_server_cannot_be_captured(rig, host):
     uuid = add_server(rig)
     rig.make_transient(uuid)
@@ -453,6 +471,7 @@ def test_a_server_uses_a_pool_volume_that_was_made(rig, host):
     assert volume.chain == (layer(Path(made.path), QCOW2),)
     host.start(uuid)
     assert host.power_state(uuid) is power.PowerState.RUNNING
+    assert host.get_domain(uuid).live_only == ()
 
 
 @pytest.mark.parametrize(

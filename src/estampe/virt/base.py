@@ -57,6 +57,9 @@ class Domain:
     nvram_path: str | None
     volumes: tuple[DomainVolume, ...]
     configuration: configuration.Configuration
+    live_only: tuple[
+        str, ...
+    ] = ()  # volumes of the running server that its definition has not, or elsewhere: "volume vdb"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

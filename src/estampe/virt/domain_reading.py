@@ -19,9 +19,10 @@ def read(
     has_saved_state: bool,
     has_checkpoints_or_snapshots: bool,
     nvram_path: str | None,
+    live_xml: str | None,
     locate: Locate,
 ) -> base.Domain:
-    """The domain; reads the headers of its volumes' layers.
+    """The domain; reads the headers of its volumes' layers. `live_xml` is that of the running server, if it runs.
 
     Raises: errors.NotAVirtualServer, errors.FormatUnsupported, errors.VolumeGone, errors.ChainUnsupported.
     """
@@ -36,6 +37,7 @@ def read(
         nvram_path=nvram_path,
         volumes=volumes,
         configuration=facts.configuration({volume.target: volume.size_bytes for volume in volumes}),
+        live_only=() if live_xml is None else domain_xml.live_only(live_xml, facts.xml),
     )
 
 

@@ -13,6 +13,7 @@ from estampe.model import operation, power
 from estampe.model import template as templates
 from estampe.store import chunks as store_chunks
 from estampe.store import manifests
+from estampe.virt import domain_xml
 
 STEPS = ["examine", "reserve", "stop", "copy", "restore power", "finish", "store manifest", "publish", "clean up"]
 
@@ -202,6 +203,15 @@ def test_a_saved_server_is_refused(site):
     site.host.set_state(server, has_saved_state=True)
     with pytest.raises(errors.ServerStateForbids, match="managedsave"):
         site.capture()
+
+
+def test_a_server_with_a_volume_that_its_restart_would_lose_is_refused(site):
+    server = site.add_server(is_running=True)
+    site.host.define(domain_xml.plain("web", server))
+    for ask in (site.services.captures.start, site.services.captures.plan):
+        with pytest.raises(errors.ServerStateForbids, match="volume vda"):
+            ask(OWNER, requests.CaptureRequest(server="web"))
+    assert site.host.power_state(server) is power.PowerState.RUNNING
 
 
 def test_a_plan_has_the_numbers_and_touches_nothing(site):

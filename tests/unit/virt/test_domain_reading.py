@@ -88,3 +88,13 @@ def test_a_server_whose_uefi_variables_are_no_file_is_refused(host, plain, nvram
     loader = '<loader type="pflash" readonly="yes">/usr/share/OVMF/OVMF_CODE_4M.fd</loader>'
     with pytest.raises(errors.NotAVirtualServer, match="NVRAM"):
         _read(host, plain.replace("</os>", f"{loader}{nvram}</os>"))
+
+
+def test_media_that_come_and_go_are_no_volumes_that_a_restart_would_lose(plain):
+    cdrom = '<disk type="file" device="cdrom"><source file="/iso/one.iso" /><target dev="sda" bus="sata" /></disk>'
+    assert domain_xml.live_only(plain.replace("</devices>", f"{cdrom}</devices>"), plain) == ()
+
+
+def test_a_network_volume_that_is_attached_to_the_running_server_only_is_told(plain):
+    far = '<disk type="network"><source protocol="rbd" name="a/b" /><target dev="vdz" bus="virtio" /></disk>'
+    assert domain_xml.live_only(plain.replace("</devices>", f"{far}</devices>"), plain) == ("volume vdz",)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from estampe.virt.domain_xml.facts import Disk, Facts, Source, parse
+from estampe.virt.domain_xml.live import live_only
 from estampe.virt.domain_xml.plain_server import plain
 from estampe.virt.domain_xml.rebuilding import rebuild
 
-__all__ = ["Disk", "Facts", "Source", "parse", "plain", "rebuild"]
+__all__ = ["Disk", "Facts", "Source", "live_only", "parse", "plain", "rebuild"]
