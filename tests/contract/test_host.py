@@ -399,6 +399,20 @@ def test_a_server_and_an_export_of_its_volume_exclude_each_other(rig, host, volu
     check_exclusion(rig, uuid, volume)
 
 
+@pytest.mark.parametrize("volume_format", [RAW, QCOW2])
+def test_a_shared_export_is_in_nobodys_way_and_minds_nobody(rig, host, volume_format):
+    bottom = make_image(rig, "bottom.raw")
+    path = make_image(rig, "top.qcow2", QCOW2, layer(bottom)) if volume_format is QCOW2 else bottom
+    uuid = add_server(rig, new_volume(path, volume_format))
+    (volume,) = host.get_domain(uuid).volumes
+    with qemu_nbd.export(volume.chain, socket_dir=rig.directory, is_shared=True) as export:
+        host.start(uuid)
+        assert export.is_alive
+    with qemu_nbd.export(volume.chain, socket_dir=rig.directory, is_shared=True) as export:
+        assert export.is_alive
+    assert host.power_state(uuid) is power.PowerState.RUNNING
+
+
 def test_servers_that_share_a_backing_file_run_beside_an_export_of_it(rig, host):
     bottom = make_image(rig, "bottom.qcow2", QCOW2)
     first, second = (make_image(rig, f"{n}.qcow2", QCOW2, layer(bottom, QCOW2)) for n in "ab")
