@@ -61,6 +61,11 @@ class Settings(pydantic_settings.BaseSettings):
         description="After a shutdown that was given up (deadline, cancel), the server is watched so long: if it shuts down "
         "after all, it is started again. systemd kills what does not stop within 90 s.",
     )
+    power_restore_seconds: _Seconds = pydantic.Field(
+        600.0,
+        description="How long a capture tries to give its server the power state back that it had, where libvirt does not "
+        "answer or a volume is locked.",
+    )
     sweep_grace_seconds: _Seconds = pydantic.Field(
         86_400.0, description="Chunks that no template names stay at least this long; longer than any capture takes."
     )

@@ -255,6 +255,11 @@ class ServerStarted(Conflict):
     )
 
 
+class ServerChanged(Conflict):
+    code = "server-changed"
+    message = "server {server!r} changed between the look at it and the reading of its volumes: {what}; nothing was kept; capture it again"
+
+
 class VolumeLocked(Conflict):
     code = "volume-locked"
     message = "volume {path} is in use by another process ({detail}); stop what uses it, then try again"

@@ -188,7 +188,12 @@ class _Ground:
             host=host,
             templates=self.templates,
             servers=self.servers,
-            stopper=offline.Offline(host=host, times=times, late_shutdown_seconds=settings.late_shutdown_seconds),
+            stopper=offline.Offline(
+                host=host,
+                times=times,
+                late_shutdown_seconds=settings.late_shutdown_seconds,
+                restore_seconds=settings.power_restore_seconds,
+            ),
             copier=copying.Copying(host=host, store=store, chunks=self.chunks, threads=settings.threads),
             finisher=finish.Finisher(
                 store_location=str(settings.store),

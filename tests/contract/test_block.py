@@ -1,8 +1,10 @@
 """The contract of block.base, on every implementation: memory, raw file, block device, NBD over raw and over qcow2."""
 
 import concurrent.futures
+import itertools
 import os
 import random
+import socket as socketlib
 import subprocess
 import time
 from pathlib import Path
@@ -35,25 +37,30 @@ def _nbd_server(tmp_path: Path, path: Path, fmt: str) -> tuple[subprocess.Popen[
             path,
         ]
     )
-    deadline = time.monotonic() + 10
-    while not socket.exists():
+    deadline = time.monotonic() + 30
+    while not _listens(socket):  # that its name is there does not say so: bind(2) comes before listen(2)
         assert child.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)  # waiting for another process, not for our own code
     return child, socket
 
 
+def _listens(path: Path) -> bool:
+    with socketlib.socket(socketlib.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 class Endpoint:
     """Opens one volume again and again, as writer and as reader."""
 
-    def __init__(self, kind: str, tmp_path: Path) -> None:
+    def __init__(self, kind: str, tmp_path: Path, *, size: int = SIZE) -> None:
         self.kind, self.path = kind, tmp_path / "volume"
         self.child, self.loop, self.memory = None, None, None
         if kind == "memory":
             self.memory = memory.MemoryVolume(SIZE)
         elif kind in {"file", "device", "nbd-raw"}:
             with self.path.open("wb") as stream:
-                stream.truncate(SIZE)
+                stream.truncate(size)
         if kind == "device":
             argv = ["losetup", "--find", "--show", str(self.path)]
             self.loop = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
@@ -112,6 +119,38 @@ def test_the_last_odd_bytes_are_written_and_read(endpoint):
         writer.flush()
     with endpoint.reader() as reader:
         assert reader.read(SIZE - 701, 701) == b"\0" + b"x" * 700
+
+
+@pytest.mark.parametrize("kind", ["file", "nbd-raw"])
+@pytest.mark.parametrize("length", [1, 511, 513, 1024 * 1024 + 100])
+def test_a_file_that_is_no_whole_sectors_is_a_volume_that_is(tmp_path, kind, length):
+    """As the guest sees it: QEMU rounds up, and past the file's end there are zeros."""
+    opened = Endpoint(kind, tmp_path, size=length)
+    try:
+        data = random.Random(length).randbytes(length)
+        opened.path.write_bytes(data)
+        size = -(-length // 512) * 512
+        with opened.reader() as reader:
+            assert reader.size_bytes == size
+            assert reader.read(0, size) == data + bytes(size - length)
+            assert reader.read(size - 1, 1) == bytes(1)
+            found = list(reader.extents())
+            assert (found[0].offset, found[-1].end) == (0, size)
+            assert all(left.end == right.offset for left, right in itertools.pairwise(found))
+            with pytest.raises(errors.BlockIOFailed):
+                reader.read(size - 1, 2)
+    finally:
+        opened.close()
+
+
+def test_the_last_sector_of_a_file_that_is_no_whole_sectors_is_written(tmp_path):
+    path = tmp_path / "volume"
+    path.write_bytes(b"a" * 700)
+    with file.FileWriter(str(path), is_zeroed=False) as writer:
+        writer.write(600, b"b" * 424)
+        writer.flush()
+    with file.FileReader(str(path)) as reader:
+        assert reader.read(0, 1024) == b"a" * 600 + b"b" * 424
 
 
 def test_extents_cover_the_range_exactly_and_find_the_data(endpoint):

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import shutil
 import subprocess
 import tempfile
@@ -296,6 +297,23 @@ def test_a_server_without_volumes_is_a_server(rig, host):
     assert host.get_domain(add_server(rig)).volumes == ()
 
 
+def test_volumes_that_a_running_server_has_and_its_definition_has_not_are_told(rig, host):
+    """As attach-disk --live leaves it, or a change of the definition that waits for the next start."""
+    first, second, other = (new_volume(make_image(rig, f"{each}.raw"), target=each) for each in ("vda", "vdb", "vdc"))
+    uuid, name = add_server(rig, first, second), f"{rig.prefix}-one"
+    host.start(uuid)
+    assert host.get_domain(uuid).live_only == ()
+    host.define(domain_xml.plain(name, uuid, [first]))
+    assert host.get_domain(uuid).live_only == ("volume vdb",)
+    host.define(domain_xml.plain(name, uuid, [first, dataclasses.replace(other, target="vdb")]))
+    assert host.get_domain(uuid).live_only == ("volume vdb",)
+    host.define(domain_xml.plain(name, uuid, [first, second, other]))
+    assert host.get_domain(uuid).live_only == ()
+    host.define(domain_xml.plain(name, uuid, [first]))
+    host.power_off(uuid)
+    assert host.get_domain(uuid).live_only == ()
+
+
 def test_a_transient_server_cannot_be_captured(rig, host):
     uuid = add_server(rig)
     rig.make_transient(uuid)
@@ -430,6 +448,20 @@ def test_a_server_and_an_export_of_its_volume_exclude_each_other(rig, host, volu
     check_exclusion(rig, uuid, volume)
 
 
+@pytest.mark.parametrize("volume_format", [RAW, QCOW2])
+def test_a_shared_export_is_in_nobodys_way_and_minds_nobody(rig, host, volume_format):
+    bottom = make_image(rig, "bottom.raw")
+    path = make_image(rig, "top.qcow2", QCOW2, layer(bottom)) if volume_format is QCOW2 else bottom
+    uuid = add_server(rig, new_volume(path, volume_format))
+    (volume,) = host.get_domain(uuid).volumes
+    with qemu_nbd.export(volume.chain, socket_dir=rig.directory, is_shared=True) as export:
+        host.start(uuid)
+        assert export.is_alive
+    with qemu_nbd.export(volume.chain, socket_dir=rig.directory, is_shared=True) as export:
+        assert export.is_alive
+    assert host.power_state(uuid) is power.PowerState.RUNNING
+
+
 def test_servers_that_share_a_backing_file_run_beside_an_export_of_it(rig, host):
     bottom = make_image(rig, "bottom.qcow2", QCOW2)
     first, second = (make_image(rig, f"{n}.qcow2", QCOW2, layer(bottom, QCOW2)) for n in "ab")
@@ -487,20 +519,46 @@ def test_a_volume_is_made_found_and_deleted(rig, host, volume_format):
     assert not Path(made.path).exists()
 
 
+def in_pool(xml: str, made: base.PoolVolume) -> str:
+    """The definition, with the volume named by its pool."""
+    by_pool = f'pool="{made.pool}" volume="{made.name}"'
+    return xml.replace('type="file"', 'type="volume"').replace(f'file="{made.path}"', by_pool)
+
+
 def test_a_server_uses_a_pool_volume_that_was_made(rig, host):
     pool = f"{rig.prefix}-pool"
     rig.add_pool(pool)
     made = host.create_volume(pool, "disk.qcow2", size_bytes=8 * MIB, format=QCOW2)
     uuid = str(uuids.uuid4())
-    xml = domain_xml.plain(f"{rig.prefix}-pooled", uuid, [new_volume(Path(made.path), QCOW2)])
-    xml = xml.replace('type="file"', 'type="volume"').replace(
-        f'file="{made.path}"', f'pool="{pool}" volume="{made.name}"'
-    )
-    host.define(xml)
+    host.define(in_pool(domain_xml.plain(f"{rig.prefix}-pooled", uuid, [new_volume(Path(made.path), QCOW2)]), made))
     (volume,) = host.get_domain(uuid).volumes
     assert volume.chain == (layer(Path(made.path), QCOW2),)
     host.start(uuid)
     assert host.power_state(uuid) is power.PowerState.RUNNING
+    assert host.get_domain(uuid).live_only == ()
+
+
+@pytest.mark.parametrize(
+    ("signature", "seen_as"),
+    [(b"KDMV\1\0\0\0", RAW), (b"QFI\xfb\0\0\0\1", RAW), (b"QFI\xfb\0\0\0\2", QCOW2)],
+    ids=["vmdk", "qcow", "qcow2"],
+)
+def test_what_a_guest_writes_into_its_pool_volume_hides_it_from_nobody(rig, host, signature, seen_as):
+    """A pool tells formats by what it finds in the files; the domain's own word is raw."""
+    pool = f"{rig.prefix}-pool"
+    rig.add_pool(pool)
+    made = host.create_volume(pool, "disk.raw", size_bytes=8 * MIB, format=RAW)
+    uuid = str(uuids.uuid4())
+    host.define(in_pool(domain_xml.plain(f"{rig.prefix}-pooled", uuid, [new_volume(Path(made.path))]), made))
+    with Path(made.path).open("r+b") as file:
+        file.write(signature)
+    (volume,) = host.get_domain(uuid).volumes
+    assert volume.chain == (layer(Path(made.path)),)
+    found = host.find_volume(pool, made.name)
+    assert (found.path, found.format) == (made.path, seen_as)
+    assert host.find_volume_by_path(made.path).name == made.name
+    host.delete_volume(pool, made.name)
+    assert not Path(made.path).exists()
 
 
 def test_places_of_volumes_are_told_whatever_they_are_made_of(rig, host):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import array
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -42,25 +40,18 @@ class Estimator:
     socket_directory: Path
 
     def volume(self, volume: virt.DomainVolume, *, is_running: bool) -> Estimate:
-        """Extents, and a sample where nobody writes. A running server's volume is locked by QEMU: only what it takes is known."""
+        """Extents, and a sample of an offline server's volume, which nobody is kept from starting. Of a running one what it takes."""
         if is_running:
             return _by_allocation(volume)
         try:
-            with self._open(volume) as reader:
+            self.socket_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with source.open_shared(volume, socket_directory=self.socket_directory) as reader:
                 size = self.store.chunk_size_bytes
                 indexes = array.array("Q", extent.data_chunks(reader.extents(), size))
                 data = min(len(indexes) * size, volume.size_bytes)
                 return _estimate(volume, data, round(data * self._ratio(reader, indexes)))
         except errors.VolumeLocked:
             return _by_allocation(volume)
-
-    @contextmanager
-    def _open(self, volume: virt.DomainVolume) -> Iterator[block.VolumeReader]:
-        self.socket_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with source.open_all(volume.target, [volume], writable_devices=(), socket_directory=self.socket_directory) as (
-            opened,
-        ):
-            yield opened.reader
 
     def _ratio(self, reader: block.VolumeReader, indexes: array.array[int]) -> float:
         """New stored bytes per plain byte, of chunks picked by chance (the same ones for the same volume)."""

@@ -30,8 +30,12 @@ class CaptureService:
     estimator: estimate.Estimator
 
     def plan(self, owner_id: uuid.UUID, request: requests.CaptureRequest) -> requests.CapturePlan:
-        """What `start` would do; nothing is touched. Raises as `start`."""
-        seen, name = self._examine(owner_id, request)
+        """What `start` would do; nothing is touched, and nobody is kept from starting the server meanwhile. Raises as `start`."""
+        server = self._find(owner_id, request)
+        holder = locks.find_server_holder(self.dispatcher.rows, domain_uuid=server.uuid, name=server.name)
+        if holder is not None:
+            raise errors.ServerBusy(server=server.name, operation=str(holder))
+        seen, name = self._examine(request, server)
         volumes = tuple(self.estimator.volume(volume, is_running=seen.was.is_active) for volume in seen.volumes)
         return requests.CapturePlan(
             server_name=seen.server_name,
@@ -54,7 +58,7 @@ class CaptureService:
         Raises: errors.ServerNotFound, errors.ServerBusy, errors.NotAVirtualServer, errors.VolumeNotFound,
         errors.VolumeGone, errors.ServerStateForbids, errors.FormatUnsupported, errors.InvalidName, errors.InvalidRequest.
         """
-        seen, name = self._examine(owner_id, request)
+        seen, name = self._examine(request, self._find(owner_id, request))
         asked = {
             "capture": record.dump(request),
             "domain_uuid": seen.domain_uuid,
@@ -73,11 +77,14 @@ class CaptureService:
         except operation_rows.LockHeld as held:
             raise errors.ServerBusy(server=seen.server_name, operation=str(held.operation_id)) from held
 
-    def _examine(self, owner_id: uuid.UUID, request: requests.CaptureRequest) -> tuple[examine.Seen, str]:
+    def _find(self, owner_id: uuid.UUID, request: requests.CaptureRequest) -> virt.DomainSummary:
         if not 0 <= request.stop_timeout_seconds <= 24 * 3600:
             raise errors.InvalidRequest(field="stop_timeout_seconds", problem="must be from 0 to a day")
         _row, summary = self.servers.find(owner_id, request.server)
-        seen = examine.examine(self.host, request, server=summary.uuid)
+        return summary
+
+    def _examine(self, request: requests.CaptureRequest, server: virt.DomainSummary) -> tuple[examine.Seen, str]:
+        seen = examine.examine(self.host, request, server=server.uuid)
         return seen, _template_name(request, seen.server_name)
 
     def _warnings(self, seen: examine.Seen, request: requests.CaptureRequest, new_bytes: int) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from estampe.catalogue import views
 from estampe.db import operations as operation_rows
 from estampe.db import templates as template_rows
 from estampe.jobs import locks
-from estampe.model import manifest
+from estampe.model import manifest, operation
 from estampe.model import template as templates
 from estampe.store import base as stores
 from estampe.store import manifests
@@ -55,10 +55,11 @@ class TemplateService:
     def delete(self, owner_id: uuid.UUID, reference: str) -> None:
         """Hide the row, remove the manifest, remove the row; its chunks go with the next sweep.
 
-        Raises: errors.TemplateNotFound, errors.TemplateInUse.
+        One that was left behind in CAPTURING, by a capture that could not undo all, goes as well.
+        Raises: errors.TemplateNotFound, errors.TemplateInUse, errors.TemplateStateForbids while it is being captured.
         """
         found = self.rows.resolve(owner_id, reference)
-        if found.state is templates.State.CAPTURING:
+        if found.state is templates.State.CAPTURING and self._is_being_captured(found.id):
             advice = "it is being captured: cancel that operation instead"
             raise errors.TemplateStateForbids(template=reference, state=found.state, advice=advice)
         self.rows.begin_delete(found.id)
@@ -69,6 +70,14 @@ class TemplateService:
             self.rows.abandon_delete(found.id)
             raise errors.TemplateInUse(template=reference, operation=str(holder))
         self._delete(found.id)
+
+    def _is_being_captured(self, template_id: uuid.UUID) -> bool:
+        unfinished = self.operations.list_unfinished()
+        return any(
+            each.request.get("template_id") == str(template_id)
+            for each in unfinished
+            if each.kind is operation.Kind.CAPTURE
+        )
 
     def finish_deletes(self) -> None:
         """At the daemon's start: end the deletions that it was cut off in."""

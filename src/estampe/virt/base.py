@@ -57,6 +57,9 @@ class Domain:
     nvram_path: str | None
     volumes: tuple[DomainVolume, ...]
     configuration: configuration.Configuration
+    live_only: tuple[
+        str, ...
+    ] = ()  # volumes of the running server that its definition has not, or elsewhere: "volume vdb"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,11 @@ class Pool:
         """Whether its volumes are block devices (raw, fully allocated, with whatever bytes were there before)."""
         return self.kind in {"logical", "disk", "iscsi", "scsi", "mpath", "zfs"}
 
+    @property
+    def is_network(self) -> bool:
+        """Whether QEMU reaches its volumes over the network: they have no path on this host."""
+        return self.kind in {"rbd", "sheepdog", "gluster", "iscsi-direct"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolVolume:
@@ -111,6 +119,8 @@ class PoolVolume:
     pool: str
     name: str
     path: str
+    # As asked for, of one that was just made. Of one that was found, what the pool saw in the file, which may be a guest's
+    # doing (a raw volume with a VMDK's first bytes): never open a volume by it. What is not qcow2 is RAW.
     format: configuration.VolumeFormat
     size_bytes: int
     is_block_device: bool

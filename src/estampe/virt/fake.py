@@ -52,11 +52,13 @@ class _Server:
     guest: fake_guest.FakeGuest = field(default_factory=fake_guest.FakeGuest)
     has_saved_state: bool = False
     is_persistent: bool = True
+    live_xml: str | None = None  # while it is on: its definition as it was started
     locks: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def turn_off(self) -> None:
         self.locks.close()
         self.state = power.PowerState.SHUT_OFF
+        self.live_xml = None
         self.guest.polls_left = None
 
     def summary(self) -> base.DomainSummary:
@@ -166,6 +168,7 @@ class FakeHost:
             has_saved_state=server.has_saved_state,
             has_checkpoints_or_snapshots=False,
             nvram_path=server.facts.nvram_path,
+            live_xml=server.live_xml,
             locate=self._pools.locate,
         )
 
@@ -192,6 +195,7 @@ class FakeHost:
                 undo.enter_context(image_lock.write_alone(tops))
                 server.locks = undo.pop_all()
             server.has_saved_state = False
+            server.live_xml = server.facts.xml
             server.guest.polls_left = None
             server.state = power.PowerState.PAUSED if is_paused else power.PowerState.RUNNING
 
@@ -352,5 +356,5 @@ class FakeHost:
 
     def _top_path(self, disk: domain_xml.Disk) -> str:
         source, format_name = disk.layers[0]
-        path = source.path or self._pools.locate(source.pool or "", source.volume or "")
+        path = source.path or self._pools.locate(source.pool or "", source.volume or "") or ""
         return backing_chain.resolve(disk.target, [(path, format_name)], is_complete=True)[0].path

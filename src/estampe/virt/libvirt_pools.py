@@ -105,12 +105,21 @@ class Pools:
 
         self._connection.run(f"delete the volume {name} of the pool {pool}", delete_if_defined)
 
-    def locate(self, pool: str, volume: str) -> str:
-        """The path of a pool's volume, as a domain names it. Raises: errors.VolumeGone, errors.PoolNotFound."""
-        found = self.find_volume(pool, volume)
-        if found is None:
-            raise errors.VolumeGone(volume=volume, path=f"{pool}/{volume}", detail="the pool has no such volume")
-        return found.path
+    def locate(self, pool: str, volume: str) -> str | None:
+        """The path of a pool's volume, as a domain names it; None of a pool on the network.
+
+        Raises: errors.VolumeGone, errors.PoolNotFound.
+        """
+
+        def path(libvirt_pool: Any) -> str | None:
+            if _refreshed(libvirt_pool).is_network:
+                return None
+            found = _find(libvirt_pool, volume)
+            if found is None:
+                raise errors.VolumeGone(volume=volume, path=f"{pool}/{volume}", detail="the pool has no such volume")
+            return str(found.path())
+
+        return self._on(pool, f"look up the volume {volume} in the pool {pool}", path)
 
     def list_networks(self) -> list[str]:
         """Active networks' names."""
@@ -172,14 +181,12 @@ def _facts(pool: Any) -> base.Pool:
 def _volume(volume: Any, pool: base.Pool) -> base.PoolVolume:
     root = ET.fromstring(volume.XMLDesc(0))  # noqa: S314 - libvirt wrote it
     element = root.find("target/format")
-    name = element.get("type", "raw") if element is not None and not pool.is_block else "raw"
-    if name not in set(configuration.VolumeFormat):
-        raise errors.FormatUnsupported(volume=volume.name(), format=name)
+    is_qcow2 = element is not None and element.get("type") == configuration.VolumeFormat.QCOW2 and not pool.is_block
     return base.PoolVolume(
         pool=pool.name,
         name=volume.name(),
         path=volume.path(),
-        format=configuration.VolumeFormat(name),
+        format=configuration.VolumeFormat.QCOW2 if is_qcow2 else configuration.VolumeFormat.RAW,
         size_bytes=int(root.findtext("capacity", "0")),
         is_block_device=root.get("type") == "block",
         identity=partition_pool.identity(volume) if pool.kind == partition_pool.KIND else None,

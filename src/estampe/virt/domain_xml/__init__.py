@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from estampe.virt.domain_xml.facts import Disk, Facts, Source, parse
+from estampe.virt.domain_xml.live import live_only
 from estampe.virt.domain_xml.plain_server import plain
 from estampe.virt.domain_xml.processor import most_cpus
 from estampe.virt.domain_xml.rebuilding import rebuild
 
-__all__ = ["Disk", "Facts", "Source", "most_cpus", "parse", "plain", "rebuild"]
+__all__ = ["Disk", "Facts", "Source", "live_only", "most_cpus", "parse", "plain", "rebuild"]
