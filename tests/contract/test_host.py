@@ -437,6 +437,22 @@ def test_a_volume_is_made_found_and_deleted(rig, host, volume_format):
     assert not Path(made.path).exists()
 
 
+@pytest.mark.parametrize("volume_format", [RAW, QCOW2])
+def test_a_preallocated_volume_is_sparse_and_has_a_place_for_every_byte(rig, host, volume_format):
+    pool = f"{rig.prefix}-pool"
+    rig.add_pool(pool)
+    made = host.create_volume(pool, "placed", size_bytes=64 * MIB, format=volume_format, is_preallocated=True)
+    assert (made.format, made.size_bytes) == (volume_format, 64 * MIB)
+    assert Path(made.path).stat().st_blocks * 512 < MIB
+    runs = qemu_img.map([layer(Path(made.path), volume_format)])
+    assert runs[-1].offset + runs[-1].length == 64 * MIB
+    assert all(run.host_offset is not None and run.is_zero for run in runs)
+    if volume_format is QCOW2:
+        assert all(run.is_data and run.depth == 0 for run in runs)
+        plain = host.create_volume(pool, "plain", size_bytes=64 * MIB, format=QCOW2)
+        assert not any(run.is_data for run in qemu_img.map([layer(Path(plain.path), QCOW2)]))
+
+
 def test_a_server_uses_a_pool_volume_that_was_made(rig, host):
     pool = f"{rig.prefix}-pool"
     rig.add_pool(pool)
