@@ -453,6 +453,21 @@ def test_a_preallocated_volume_is_sparse_and_has_a_place_for_every_byte(rig, hos
         assert not any(run.is_data for run in qemu_img.map([layer(Path(plain.path), QCOW2)]))
 
 
+def test_a_volume_that_is_still_being_made_is_deleted_once_it_is(rig, host):
+    pool = f"{rig.prefix}-pool"
+    rig.add_pool(pool)
+    path = Path(host.get_pool(pool).path) / "large"
+    with concurrent.futures.ThreadPoolExecutor(1) as other:  # as an Estampe that was killed, and started again at once
+        size = 512 * 1024 * MIB
+        making = other.submit(host.create_volume, pool, "large", size_bytes=size, format=QCOW2, is_preallocated=True)
+        while not path.exists():
+            assert not making.done()
+        host.delete_volume(pool, "large")
+        assert making.exception() is None
+    assert host.find_volume(pool, "large") is None
+    assert not path.exists()
+
+
 def test_a_server_uses_a_pool_volume_that_was_made(rig, host):
     pool = f"{rig.prefix}-pool"
     rig.add_pool(pool)

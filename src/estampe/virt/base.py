@@ -239,7 +239,8 @@ class Host(Protocol):
         """Make a sparse volume (a block pool: raw, of at least that size). Raises: errors.PoolNotFound, errors.NameInUse, errors.NoSpace.
 
         `is_preallocated`: every cluster of a qcow2 volume has its place in the file from the beginning, as every byte of a raw
-        one has anyhow. Such a volume's metadata must be durable on return.
+        one has anyhow. Such a volume's metadata must be durable on return. They take time, in which the volume can be found but
+        not be used; `delete_volume` must wait for the end of its making.
         """
 
     def volume_name(self, pool: str, wanted: str) -> str:
