@@ -26,19 +26,27 @@ class Volumes:
     claims: Path
 
     def ensure(self, volume: decisions.ResolvedVolume) -> virt.PoolVolume:
-        """The volume, made unless it was before the cut-off. Raises: errors.NameInUse, errors.NoSpace, errors.PoolNotFound."""
+        """The volume, made unless it was before the cut-off (a preallocated one: made anew).
+
+        Raises: errors.NameInUse, errors.NoSpace, errors.PoolNotFound.
+        """
         claim = self.claims / volume.volume_name
         if claim.exists():
             name = claim.read_text()
             found = self.host.find_volume(self.pool, name)
             if found is not None:
-                return found
+                if not volume.is_preallocated:
+                    return found
+                # Nothing but its metadata is in it: some seconds' work, which a host that went down may have left half done.
+                self.host.delete_volume(self.pool, name)
         else:
             name = self.host.volume_name(self.pool, volume.volume_name)
             if self.host.find_volume(self.pool, name) is not None:
                 raise errors.NameInUse(name=name, what=f"a volume of pool {self.pool}")
             _write_durably(claim, name)
-        return self.host.create_volume(self.pool, name, size_bytes=volume.size_bytes, format=volume.format)
+        return self.host.create_volume(
+            self.pool, name, size_bytes=volume.size_bytes, format=volume.format, is_preallocated=volume.is_preallocated
+        )
 
     def remove_all(self) -> None:
         """Remove every claimed volume, newest first (a partition's number may depend on those before), then its claim."""
