@@ -1,4 +1,4 @@
-"""The contract of block.base, on every implementation: memory, raw file, block device, NBD over raw and over qcow2."""
+"""The contract of block.base, on every implementation: memory, raw file, block device, NBD over raw and over qcow2, qcow2 in place."""
 
 import concurrent.futures
 import itertools
@@ -6,6 +6,7 @@ import os
 import random
 import socket as socketlib
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,7 +16,11 @@ from hypothesis import strategies as st
 
 from estampe import errors
 from estampe.block import file, memory, nbd
-from estampe.model import extent
+from estampe.capture import exported
+from estampe.deploy import in_place
+from estampe.model import configuration, extent
+from estampe.virt import base as virt
+from estampe.virt import qemu_img
 
 SIZE = 8 * 1024 * 1024 + 512 * 3  # not a multiple of any chunk
 pytestmark = [pytest.mark.requires_qemu, pytest.mark.requires_root]
@@ -50,6 +55,11 @@ def _listens(path: Path) -> bool:
         return probe.connect_ex(str(path)) == 0
 
 
+def _placed_layer(path: Path) -> virt.Layer:
+    qemu_img.create(str(path), format=configuration.VolumeFormat.QCOW2, size_bytes=SIZE, is_preallocated=True)
+    return virt.Layer(path=str(path), format=configuration.VolumeFormat.QCOW2, is_block_device=False)
+
+
 class Endpoint:
     """Opens one volume again and again, as writer and as reader."""
 
@@ -66,6 +76,9 @@ class Endpoint:
             self.loop = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
         if kind == "nbd-qcow2":
             subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", self.path, str(SIZE)], check=True)
+        if kind == "mapped":
+            self.layer = _placed_layer(self.path)
+            self.sockets = tempfile.TemporaryDirectory(dir="/var/tmp")  # a short path
         if kind.startswith("nbd"):
             self.child, self.socket = _nbd_server(tmp_path, self.path, kind.removeprefix("nbd-"))
 
@@ -74,6 +87,8 @@ class Endpoint:
             return self.memory
         if self.child is not None:
             return nbd.NbdVolume(self.socket, connections=3, is_writable=True, is_zeroed=True)
+        if self.kind == "mapped":
+            return in_place.open_writer(self.layer)
         return file.FileWriter(self.loop or str(self.path), is_zeroed=True)
 
     def reader(self):
@@ -81,9 +96,14 @@ class Endpoint:
             return self.memory
         if self.child is not None:
             return nbd.NbdVolume(self.socket, connections=3)
+        if self.kind == "mapped":  # as QEMU reads it
+            return exported.ExportedReader([self.layer], socket_directory=Path(self.sockets.name))
         return file.FileReader(self.loop or str(self.path))
 
     def close(self) -> None:
+        if self.kind == "mapped":
+            self.sockets.cleanup()
+            assert qemu_img.check([self.layer])
         if self.loop:
             subprocess.run(["losetup", "--detach", self.loop], check=True)
         if self.child:
@@ -91,7 +111,7 @@ class Endpoint:
             self.child.wait(10)
 
 
-@pytest.fixture(params=["memory", "file", "device", "nbd-raw", "nbd-qcow2"])
+@pytest.fixture(params=["memory", "file", "device", "nbd-raw", "nbd-qcow2", "mapped"])
 def endpoint(request, tmp_path):
     opened = Endpoint(request.param, tmp_path)
     yield opened
@@ -243,6 +263,19 @@ def test_a_full_file_system_is_told_as_such(tmp_path):
             stream.truncate(SIZE)
         with file.FileWriter(str(path), is_zeroed=True) as writer, pytest.raises(errors.NoSpace):
             writer.write(0, os.urandom(2 * 1024 * 1024))
+    finally:
+        subprocess.run(["umount", room], check=True)
+
+
+def test_a_full_file_system_is_told_of_a_qcow2_volume_in_place(tmp_path):
+    room = tmp_path / "room"
+    room.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", room], check=True)
+    try:
+        layer = _placed_layer(room / "volume")
+        with in_place.open_writer(layer) as writer, pytest.raises(errors.NoSpace, match=layer.path):
+            writer.write(0, os.urandom(4 * 1024 * 1024))
+        assert qemu_img.check([layer])
     finally:
         subprocess.run(["umount", room], check=True)
 

@@ -519,6 +519,37 @@ def test_a_volume_is_made_found_and_deleted(rig, host, volume_format):
     assert not Path(made.path).exists()
 
 
+@pytest.mark.parametrize("volume_format", [RAW, QCOW2])
+def test_a_preallocated_volume_is_sparse_and_has_a_place_for_every_byte(rig, host, volume_format):
+    pool = f"{rig.prefix}-pool"
+    rig.add_pool(pool)
+    made = host.create_volume(pool, "placed", size_bytes=64 * MIB, format=volume_format, is_preallocated=True)
+    assert (made.format, made.size_bytes) == (volume_format, 64 * MIB)
+    assert Path(made.path).stat().st_blocks * 512 < MIB
+    runs = qemu_img.map([layer(Path(made.path), volume_format)])
+    assert runs[-1].offset + runs[-1].length == 64 * MIB
+    assert all(run.host_offset is not None and run.is_zero for run in runs)
+    if volume_format is QCOW2:
+        assert all(run.is_data and run.depth == 0 for run in runs)
+        plain = host.create_volume(pool, "plain", size_bytes=64 * MIB, format=QCOW2)
+        assert not any(run.is_data for run in qemu_img.map([layer(Path(plain.path), QCOW2)]))
+
+
+def test_a_volume_that_is_still_being_made_is_deleted_once_it_is(rig, host):
+    pool = f"{rig.prefix}-pool"
+    rig.add_pool(pool)
+    path = Path(host.get_pool(pool).path) / "large"
+    with concurrent.futures.ThreadPoolExecutor(1) as other:  # as an Estampe that was killed, and started again at once
+        size = 512 * 1024 * MIB
+        making = other.submit(host.create_volume, pool, "large", size_bytes=size, format=QCOW2, is_preallocated=True)
+        while not path.exists():
+            assert not making.done()
+        host.delete_volume(pool, "large")
+        assert making.exception() is None
+    assert host.find_volume(pool, "large") is None
+    assert not path.exists()
+
+
 def in_pool(xml: str, made: base.PoolVolume) -> str:
     """The definition, with the volume named by its pool."""
     by_pool = f'pool="{made.pool}" volume="{made.name}"'

@@ -108,6 +108,7 @@ class Resolver:
                 size_bytes=size,
                 serial=recorded[target].serial,
                 boot_order=recorded[target].boot_order,
+                is_preallocated=sizing.is_preallocated(found, target, size, volume_format=formats[target]),
             )
             for target, size in sizes.items()
         )

@@ -265,8 +265,21 @@ class Host(Protocol):
     def get_pool(self, name: str) -> Pool:
         """Raises: errors.PoolNotFound."""
 
-    def create_volume(self, pool: str, name: str, *, size_bytes: int, format: configuration.VolumeFormat) -> PoolVolume:
-        """Make a sparse volume (a block pool: raw, of at least that size). Raises: errors.PoolNotFound, errors.NameInUse, errors.NoSpace."""
+    def create_volume(
+        self,
+        pool: str,
+        name: str,
+        *,
+        size_bytes: int,
+        format: configuration.VolumeFormat,
+        is_preallocated: bool = False,
+    ) -> PoolVolume:
+        """Make a sparse volume (a block pool: raw, of at least that size). Raises: errors.PoolNotFound, errors.NameInUse, errors.NoSpace.
+
+        `is_preallocated`: every cluster of a qcow2 volume has its place in the file from the beginning, as every byte of a raw
+        one has anyhow. Such a volume's metadata must be durable on return. They take time, in which the volume can be found but
+        not be used; `delete_volume` must wait for the end of its making.
+        """
 
     def volume_name(self, pool: str, wanted: str) -> str:
         """The name to create a volume by: `wanted`, but in a pool of partitions (kind disk) the kernel's name for the next one.

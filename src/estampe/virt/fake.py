@@ -274,11 +274,17 @@ class FakeHost:
         return self._pools.get(pool).volume_name(wanted)
 
     def create_volume(
-        self, pool: str, name: str, *, size_bytes: int, format: configuration.VolumeFormat
+        self,
+        pool: str,
+        name: str,
+        *,
+        size_bytes: int,
+        format: configuration.VolumeFormat,
+        is_preallocated: bool = False,
     ) -> base.PoolVolume:
         self._enter("create_volume", name)
         with self._lock:
-            return self._pools.get(pool).create(name, size_bytes, format)
+            return self._pools.get(pool).create(name, size_bytes, format, is_preallocated=is_preallocated)
 
     def find_volume(self, pool: str, name: str) -> base.PoolVolume | None:
         self._enter("find_volume")

@@ -44,7 +44,9 @@ class FakePool:
             return wanted
         return next(name for number in range(1, 129) if (name := f"part{number}") not in self.made)
 
-    def create(self, name: str, size_bytes: int, volume_format: configuration.VolumeFormat) -> base.PoolVolume:
+    def create(
+        self, name: str, size_bytes: int, volume_format: configuration.VolumeFormat, *, is_preallocated: bool = False
+    ) -> base.PoolVolume:
         """As virt.base.Host.create_volume."""
         facts = self.facts()
         if (self.directory / name).exists() or name != self.volume_name(name):
@@ -54,16 +56,17 @@ class FakePool:
         if facts.is_block and facts.available_bytes < size_bytes:
             needed, available = units.format_bytes(size_bytes), units.format_bytes(facts.available_bytes)
             raise errors.NoSpace(where=f"the storage pool {self.name}", needed=needed, available=available)
-        self._make(self.directory / name, size_bytes, volume_format, is_used=facts.is_block)
+        if volume_format is configuration.VolumeFormat.QCOW2:
+            path = str(self.directory / name)
+            qemu_img.create(path, format=volume_format, size_bytes=size_bytes, is_preallocated=is_preallocated)
+        else:
+            self._make_raw(self.directory / name, size_bytes, is_used=facts.is_block)
         self.made.add(name)
         if self.kind == "disk":
             self.identities[name] = str(uuids.uuid4())
         return self.volume(name)
 
-    def _make(self, path: Path, size: int, volume_format: configuration.VolumeFormat, *, is_used: bool) -> None:
-        if volume_format is configuration.VolumeFormat.QCOW2:
-            qemu_img.create(str(path), format=volume_format, size_bytes=size)
-            return
+    def _make_raw(self, path: Path, size: int, *, is_used: bool) -> None:
         with path.open("wb") as file:
             file.write(_USED_BYTES * (is_used and size >= len(_USED_BYTES)))
             file.truncate(size)
