@@ -156,9 +156,9 @@ def test_a_volume_that_is_not_written_in_place_is_free_for_another_writer(tmp_pa
 
 
 @pytest.fixture
-def stocked(directory, migrated):
+def stocked(directory, migrated, short_directory):
     """A site with the template web@1 of a server that is shut off."""
-    site = Site(directory, migrated)
+    site = Site(directory, migrated, run_directory=short_directory)
     site.add_server()
     site.succeed(site.capture())
     yield site

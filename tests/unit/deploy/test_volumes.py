@@ -25,9 +25,9 @@ class Host(fake.FakeHost):
         self.before_create = lambda _name: None
         self.after_create = lambda _name: None
 
-    def create_volume(self, pool, name, *, size_bytes, format):
+    def create_volume(self, pool, name, *, size_bytes, format, is_preallocated=False):
         self.before_create(name)
-        made = super().create_volume(pool, name, size_bytes=size_bytes, format=format)
+        made = super().create_volume(pool, name, size_bytes=size_bytes, format=format, is_preallocated=is_preallocated)
         self.after_create(name)
         return made
 
