@@ -16,6 +16,7 @@ from estampe.virt import device_fence
 from estampe.virt import power as virt_power
 
 _RETRY_SECONDS: Final = 2.0  # a restart of libvirtd takes some seconds; an attempt costs next to nothing
+_REFUSED_SECONDS: Final = 5.0  # a QEMU that was slow to come up is worth another try or two
 _WATCH_SECONDS: Final = 0.5
 
 
@@ -75,25 +76,30 @@ class Offline:
         """Running or paused as it was; what a killed daemon left on its devices is taken away.
 
         Where libvirt does not answer or a volume is locked it is tried again, and `tell` told why, until `restore_seconds` have
-        passed since the first failure. `check_closing` raises to break off.
+        passed since the first failure; where libvirt refuses, for some seconds. `check_closing` raises to break off.
 
         Raises: the last failure (errors.Unavailable, errors.VolumeLocked); errors.ServerNotFound.
         """
         watched_until = self.times.clock() + self.late_shutdown_seconds
-        given_up_at: float | None = None
+        failed_first_at: float | None = None
         while True:
             check_closing()
             try:
                 self._restore(seen, place, watched_until, check_closing)
             except (errors.Unavailable, errors.VolumeLocked) as error:
-                if given_up_at is None:
-                    given_up_at = self.times.clock() + self.restore_seconds
-                if self.times.clock() >= given_up_at:
+                now = self.times.clock()
+                failed_first_at = now if failed_first_at is None else failed_first_at
+                if now >= failed_first_at + self._patience_seconds(error):
                     raise
                 tell(str(error))
                 self.times.wait(_RETRY_SECONDS)
             else:
                 return
+
+    def _patience_seconds(self, error: errors.EstampeError) -> float:
+        """What passes by itself is waited for; what libvirt refuses (a volume is gone) it refuses in ten minutes, too."""
+        is_passing = isinstance(error, errors.HypervisorUnavailable | errors.VolumeLocked)
+        return self.restore_seconds if is_passing else min(_REFUSED_SECONDS, self.restore_seconds)
 
     def _restore(
         self, seen: examine.Seen, place: workspace.Workspace, watched_until: float, check_closing: Callable[[], None]

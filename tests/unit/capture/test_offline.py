@@ -91,6 +91,16 @@ def test_it_is_given_up_at_last_and_says_what_it_was(scene):
     assert scene.place.shutdown_marker.exists()  # whoever tries again knows that there is something to do
 
 
+def test_what_libvirt_refuses_is_not_waited_for(scene):
+    refused = errors.HypervisorFailed(
+        action="start web", detail="Cannot access storage file: No such file or directory"
+    )
+    scene.host.fail_next("start", refused, times=10_000)
+    with pytest.raises(errors.HypervisorFailed, match="No such file"):
+        scene.restore()
+    assert scene.now < 10
+
+
 def test_an_ending_daemon_is_not_held_up_and_goes_on_at_its_next_start(scene):
     scene.host.fail_next("start", AWAY, times=100)
     scene.after[30] = scene.close_daemon
