@@ -95,6 +95,12 @@ class Report:
 
 def main() -> int:
     """Run what the command line asks for; the exit status."""
+    if "--serve" not in sys.argv and (pid := OURS.served_by()):
+        # Its state would be deleted below it, and it would go on with what is not there.
+        print(
+            f"error: a daemon of the demo runs as process {pid} (script/demo --serve?): end it first", file=sys.stderr
+        )
+        return 1
     if "--clean" in sys.argv:
         clean()
         print("removed all that the demo made")

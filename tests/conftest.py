@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     for name in [name for name in os.environ if name.startswith("ESTAMPE_") and name not in _KEPT]:
         del os.environ[name]
-    os.environ["ESTAMPE_CONFIG"] = str(_HERE / "no-such-file.toml")
+    os.environ["ESTAMPE_CONFIG"] = os.devnull
     # By default a SIGTERM (of timeout(1), of a CI system) would end pytest at once, and leave guests, pools and daemons behind.
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
 

@@ -61,6 +61,11 @@ class Settings(pydantic_settings.BaseSettings):
         description="After a shutdown that was given up (deadline, cancel), the server is watched so long: if it shuts down "
         "after all, it is started again. systemd kills what does not stop within 90 s.",
     )
+    power_restore_seconds: _Seconds = pydantic.Field(
+        600.0,
+        description="How long a capture tries to give its server the power state back that it had, where libvirt does not "
+        "answer or a volume is locked.",
+    )
     sweep_grace_seconds: _Seconds = pydantic.Field(
         86_400.0, description="Chunks that no template names stay at least this long; longer than any capture takes."
     )
@@ -100,9 +105,24 @@ class Settings(pydantic_settings.BaseSettings):
         file_secret_settings: pydantic_settings.PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[pydantic_settings.PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment, then the file."""
-        file = Path(os.environ.get("ESTAMPE_CONFIG", DEFAULT_CONFIG))
-        toml = pydantic_settings.TomlConfigSettingsSource(settings_cls, toml_file=file)
+        toml = pydantic_settings.TomlConfigSettingsSource(settings_cls, toml_file=_file())
         return init_settings, env_settings, toml
+
+
+def _file() -> Path | None:
+    """The file of settings. The usual one may be missing; one that was named may not: a mistyped name would be all defaults.
+
+    Raises: errors.InvalidSetting.
+    """
+    named = os.environ.get("ESTAMPE_CONFIG")
+    if named is None:
+        return DEFAULT_CONFIG
+    if named in {"", os.devnull}:
+        return None
+    if not Path(named).is_file():
+        problem = f"there is no file {named!r}; correct the name, or set it to {os.devnull} for no file at all"
+        raise errors.InvalidSetting(setting="ESTAMPE_CONFIG", problem=problem)
+    return Path(named)
 
 
 def load(**given: Any) -> Settings:

@@ -234,6 +234,14 @@ class NameInUse(Conflict):
     message = "the name {name!r} is in use by {what}; choose another or remove that one first"
 
 
+class VersionGiven(Conflict):
+    code = "version-given"
+    message = (
+        "{name}@{version} was another template once, deleted or renamed since, and a version is never given again: "
+        "what is written down must not become something else; choose another name"
+    )
+
+
 class ServerBusy(Conflict):
     code = "server-busy"
     message = "server {server!r} is in use by operation {operation}; wait for it (`estampe operation wait {operation}`) or cancel it"
@@ -295,6 +303,11 @@ class TemplateChanged(Conflict):
 class RequestInProgress(Conflict):
     code = "request-in-progress"
     message = "another request with the idempotency key {key!r} has not been answered yet; ask again in a moment"
+
+
+class ServerChanged(Conflict):
+    code = "server-changed"
+    message = "server {server!r} changed between the look at it and the reading of its volumes: {what}; nothing was kept; capture it again"
 
 
 class VolumeLocked(Conflict):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import fcntl
 import logging
 import os
 import threading
@@ -18,7 +19,7 @@ from typing import Final
 
 import structlog
 
-from estampe import config, log
+from estampe import config, errors, log
 from estampe.api import app as api_app
 from estampe.api import metrics, readiness, tcp
 from estampe.api import server as api_server
@@ -63,12 +64,17 @@ class Places:
 
     @classmethod
     def make(cls, settings: config.Settings) -> Places:
-        """Made where they are missing. Seeds and their parents may be traversed: QEMU's user opens its seed by path."""
+        """Made where they are missing. Seeds and their parents may be traversed: QEMU's user opens its seed by path.
+
+        Raises: errors.InvalidSetting.
+        """
         state, run = settings.state_directory, settings.run_directory
-        state.mkdir(mode=0o711, parents=True, exist_ok=True)
-        run.mkdir(mode=0o755, parents=True, exist_ok=True)
-        for directory, mode in ((state / "work", 0o700), (state / "seeds", 0o711), (run / "operations", 0o700)):
-            directory.mkdir(mode=mode, exist_ok=True)
+        with _usable("state_directory", state):
+            for directory, mode in ((state, 0o711), (state / "work", 0o700), (state / "seeds", 0o711)):
+                directory.mkdir(mode=mode, parents=True, exist_ok=True)
+        with _usable("run_directory", run):
+            for directory, mode in ((run, 0o755), (run / "operations", 0o700)):
+                directory.mkdir(mode=mode, parents=True, exist_ok=True)
         return cls(
             database=state / "estampe.db",
             jobs=state / "jobs.db",
@@ -186,7 +192,12 @@ class _Ground:
             host=host,
             templates=self.templates,
             servers=self.servers,
-            stopper=offline.Offline(host=host, times=times, late_shutdown_seconds=settings.late_shutdown_seconds),
+            stopper=offline.Offline(
+                host=host,
+                times=times,
+                late_shutdown_seconds=settings.late_shutdown_seconds,
+                restore_seconds=settings.power_restore_seconds,
+            ),
             copier=copying.Copying(host=host, store=store, chunks=self.chunks, threads=settings.threads),
             finisher=finish.Finisher(
                 store_location=str(settings.store),
@@ -220,7 +231,11 @@ class _Ground:
     def keeper(self) -> housekeeping.Housekeeping:
         """The life of templates."""
         lives = life.LifeService(
-            store=self.adapters.store, rows=self.templates, trash_days=self.settings.trash_days, now=self.now
+            store=self.adapters.store,
+            rows=self.templates,
+            operations=self.operations,
+            trash_days=self.settings.trash_days,
+            now=self.now,
         )
         rules = catalogue_retention.RetentionService(
             rules=retention.Rules(self.adapters.db),
@@ -415,18 +430,40 @@ def _leave() -> None:
 
 @contextlib.contextmanager
 def _alone(settings: config.Settings) -> Iterator[None]:
-    """One daemon per state directory: a second one would run the same operations again."""
-    import fcntl
+    """One daemon per state directory: a second one would run the same operations again.
 
-    from estampe import errors
-
-    settings.state_directory.mkdir(mode=0o711, parents=True, exist_ok=True)
-    descriptor = os.open(settings.state_directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    Raises: errors.AlreadyServing, errors.InvalidSetting.
+    """
+    state = settings.state_directory
+    with _usable("state_directory", state):
+        state.mkdir(mode=0o711, parents=True, exist_ok=True)
+        descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise errors.AlreadyServing(directory=str(settings.state_directory)) from error
+        with _usable("state_directory", state):
+            _lock(descriptor, state)
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int, state: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise errors.AlreadyServing(directory=str(state)) from error
+
+
+@contextlib.contextmanager
+def _usable(setting: str, directory: Path) -> Iterator[None]:
+    """What the system has against the directory, as an error of the setting. Raises: errors.InvalidSetting."""
+    try:
+        yield
+    except OSError as error:
+        reason = "it is no directory" if isinstance(error, FileExistsError) else error.strerror or str(error)
+        do = (
+            "run Estampe as root"
+            if isinstance(error, PermissionError) and os.geteuid() != 0
+            else "see `estampe doctor`"
+        )
+        problem = f"{directory} cannot be used: {reason}; {do}, or choose another directory"
+        raise errors.InvalidSetting(setting=setting, problem=problem) from error

@@ -1,9 +1,12 @@
-"""The contract of block.base, on every implementation: memory, raw file, block device, NBD over raw and over qcow2."""
+"""The contract of block.base, on every implementation: memory, raw file, block device, NBD over raw and over qcow2, qcow2 in place."""
 
 import concurrent.futures
+import itertools
 import os
 import random
+import socket as socketlib
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -13,7 +16,11 @@ from hypothesis import strategies as st
 
 from estampe import errors
 from estampe.block import file, memory, nbd
-from estampe.model import extent
+from estampe.capture import exported
+from estampe.deploy import in_place
+from estampe.model import configuration, extent
+from estampe.virt import base as virt
+from estampe.virt import qemu_img
 
 SIZE = 8 * 1024 * 1024 + 512 * 3  # not a multiple of any chunk
 pytestmark = [pytest.mark.requires_qemu, pytest.mark.requires_root]
@@ -35,30 +42,43 @@ def _nbd_server(tmp_path: Path, path: Path, fmt: str) -> tuple[subprocess.Popen[
             path,
         ]
     )
-    deadline = time.monotonic() + 10
-    while not socket.exists():
+    deadline = time.monotonic() + 30
+    while not _listens(socket):  # that its name is there does not say so: bind(2) comes before listen(2)
         assert child.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)  # waiting for another process, not for our own code
     return child, socket
 
 
+def _listens(path: Path) -> bool:
+    with socketlib.socket(socketlib.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
+def _placed_layer(path: Path) -> virt.Layer:
+    qemu_img.create(str(path), format=configuration.VolumeFormat.QCOW2, size_bytes=SIZE, is_preallocated=True)
+    return virt.Layer(path=str(path), format=configuration.VolumeFormat.QCOW2, is_block_device=False)
+
+
 class Endpoint:
     """Opens one volume again and again, as writer and as reader."""
 
-    def __init__(self, kind: str, tmp_path: Path) -> None:
+    def __init__(self, kind: str, tmp_path: Path, *, size: int = SIZE) -> None:
         self.kind, self.path = kind, tmp_path / "volume"
         self.child, self.loop, self.memory = None, None, None
         if kind == "memory":
             self.memory = memory.MemoryVolume(SIZE)
         elif kind in {"file", "device", "nbd-raw"}:
             with self.path.open("wb") as stream:
-                stream.truncate(SIZE)
+                stream.truncate(size)
         if kind == "device":
             argv = ["losetup", "--find", "--show", str(self.path)]
             self.loop = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
         if kind == "nbd-qcow2":
             subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", self.path, str(SIZE)], check=True)
+        if kind == "mapped":
+            self.layer = _placed_layer(self.path)
+            self.sockets = tempfile.TemporaryDirectory(dir="/var/tmp")  # a short path
         if kind.startswith("nbd"):
             self.child, self.socket = _nbd_server(tmp_path, self.path, kind.removeprefix("nbd-"))
 
@@ -67,6 +87,8 @@ class Endpoint:
             return self.memory
         if self.child is not None:
             return nbd.NbdVolume(self.socket, connections=3, is_writable=True, is_zeroed=True)
+        if self.kind == "mapped":
+            return in_place.open_writer(self.layer)
         return file.FileWriter(self.loop or str(self.path), is_zeroed=True)
 
     def reader(self):
@@ -74,9 +96,14 @@ class Endpoint:
             return self.memory
         if self.child is not None:
             return nbd.NbdVolume(self.socket, connections=3)
+        if self.kind == "mapped":  # as QEMU reads it
+            return exported.ExportedReader([self.layer], socket_directory=Path(self.sockets.name))
         return file.FileReader(self.loop or str(self.path))
 
     def close(self) -> None:
+        if self.kind == "mapped":
+            self.sockets.cleanup()
+            assert qemu_img.check([self.layer])
         if self.loop:
             subprocess.run(["losetup", "--detach", self.loop], check=True)
         if self.child:
@@ -84,7 +111,7 @@ class Endpoint:
             self.child.wait(10)
 
 
-@pytest.fixture(params=["memory", "file", "device", "nbd-raw", "nbd-qcow2"])
+@pytest.fixture(params=["memory", "file", "device", "nbd-raw", "nbd-qcow2", "mapped"])
 def endpoint(request, tmp_path):
     opened = Endpoint(request.param, tmp_path)
     yield opened
@@ -112,6 +139,38 @@ def test_the_last_odd_bytes_are_written_and_read(endpoint):
         writer.flush()
     with endpoint.reader() as reader:
         assert reader.read(SIZE - 701, 701) == b"\0" + b"x" * 700
+
+
+@pytest.mark.parametrize("kind", ["file", "nbd-raw"])
+@pytest.mark.parametrize("length", [1, 511, 513, 1024 * 1024 + 100])
+def test_a_file_that_is_no_whole_sectors_is_a_volume_that_is(tmp_path, kind, length):
+    """As the guest sees it: QEMU rounds up, and past the file's end there are zeros."""
+    opened = Endpoint(kind, tmp_path, size=length)
+    try:
+        data = random.Random(length).randbytes(length)
+        opened.path.write_bytes(data)
+        size = -(-length // 512) * 512
+        with opened.reader() as reader:
+            assert reader.size_bytes == size
+            assert reader.read(0, size) == data + bytes(size - length)
+            assert reader.read(size - 1, 1) == bytes(1)
+            found = list(reader.extents())
+            assert (found[0].offset, found[-1].end) == (0, size)
+            assert all(left.end == right.offset for left, right in itertools.pairwise(found))
+            with pytest.raises(errors.BlockIOFailed):
+                reader.read(size - 1, 2)
+    finally:
+        opened.close()
+
+
+def test_the_last_sector_of_a_file_that_is_no_whole_sectors_is_written(tmp_path):
+    path = tmp_path / "volume"
+    path.write_bytes(b"a" * 700)
+    with file.FileWriter(str(path), is_zeroed=False) as writer:
+        writer.write(600, b"b" * 424)
+        writer.flush()
+    with file.FileReader(str(path)) as reader:
+        assert reader.read(0, 1024) == b"a" * 600 + b"b" * 424
 
 
 def test_extents_cover_the_range_exactly_and_find_the_data(endpoint):
@@ -204,6 +263,19 @@ def test_a_full_file_system_is_told_as_such(tmp_path):
             stream.truncate(SIZE)
         with file.FileWriter(str(path), is_zeroed=True) as writer, pytest.raises(errors.NoSpace):
             writer.write(0, os.urandom(2 * 1024 * 1024))
+    finally:
+        subprocess.run(["umount", room], check=True)
+
+
+def test_a_full_file_system_is_told_of_a_qcow2_volume_in_place(tmp_path):
+    room = tmp_path / "room"
+    room.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", room], check=True)
+    try:
+        layer = _placed_layer(room / "volume")
+        with in_place.open_writer(layer) as writer, pytest.raises(errors.NoSpace, match=layer.path):
+            writer.write(0, os.urandom(4 * 1024 * 1024))
+        assert qemu_img.check([layer])
     finally:
         subprocess.run(["umount", room], check=True)
 

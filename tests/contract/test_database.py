@@ -396,6 +396,49 @@ def test_renaming_onto_an_existing_version_is_refused(template_rows):
         template_rows.edit(uuid.uuid4(), note="x")
 
 
+def forget(rows, made):
+    rows.begin_delete(made.id)
+    assert rows.remove(made.id)
+
+
+def test_the_version_of_a_deleted_template_is_never_given_again(template_rows):
+    for version in (1, 2):
+        made = reserve(template_rows)
+        assert made.version == version
+        publish(template_rows, made.id)
+        forget(template_rows, made)
+    assert template_rows.next_version(OWNER, "web") == 3
+    assert reserve(template_rows).version == 3
+    assert reserve(template_rows, "db").version == 1
+
+
+def test_a_version_that_was_never_published_is_given_again(template_rows):
+    publish(template_rows, reserve(template_rows).id)
+    forget(template_rows, reserve(template_rows))  # a capture that failed
+    assert template_rows.next_version(OWNER, "web") == 2
+
+
+def test_the_name_that_a_renamed_template_had_keeps_its_version(template_rows):
+    publish(template_rows, (made := reserve(template_rows)).id)
+    template_rows.edit(made.id, name="shop")
+    forget(template_rows, made)
+    assert (reserve(template_rows).version, reserve(template_rows, "shop").version) == (2, 2)
+
+
+def test_a_template_is_not_renamed_to_what_another_was_once(template_rows):
+    publish(template_rows, (once := reserve(template_rows, "shop")).id)
+    forget(template_rows, once)
+    publish(template_rows, (made := reserve(template_rows)).id)
+    with pytest.raises(errors.VersionGiven, match="shop@1 was"):
+        template_rows.edit(made.id, name="shop")
+
+
+def test_a_template_may_have_its_former_name_back(template_rows):
+    publish(template_rows, (made := reserve(template_rows)).id)
+    template_rows.edit(made.id, name="shop")
+    assert template_rows.edit(made.id, name="web").version == 1
+
+
 def test_deletion_hides_first_and_removes_last(template_rows):
     made = publish(template_rows, reserve(template_rows, tags=["blue"]).id)
     with pytest.raises(errors.TemplateStateForbids):
@@ -524,14 +567,14 @@ def test_the_trash_keeps_who_when_until_and_the_state_before(template_rows):
     assert template_rows.list(OWNER).items == [restored]
 
 
-def test_a_version_is_free_again_only_when_it_was_purged(template_rows):
+def test_a_version_is_not_free_again_when_it_was_trashed_nor_when_it_was_purged(template_rows):
     found = active(template_rows)
     trash(template_rows, found)
     assert template_rows.next_version(OWNER, "web") == 2
     purge(template_rows, found)
     assert template_rows.get(found.id).trash is None
     template_rows.remove(found.id)
-    assert template_rows.next_version(OWNER, "web") == 1
+    assert template_rows.next_version(OWNER, "web") == 2
 
 
 def test_what_is_due_is_what_has_been_in_the_trash_long_enough(template_rows):

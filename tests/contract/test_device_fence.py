@@ -64,3 +64,8 @@ def test_a_mark_that_a_killed_process_left_is_taken_away(device):
 def test_a_device_that_is_gone_is_told():
     with pytest.raises(errors.VolumeGone, match="no-such-device"):
         device_fence.writable(["/dev/no-such-device"])
+
+
+def test_a_device_that_vanishes_before_it_is_fenced_is_told():
+    with pytest.raises(errors.VolumeGone, match="no-such-device"), device_fence.fence(["/dev/no-such-device"]):
+        pytest.fail("fenced")

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import shutil
 import subprocess
 import tempfile
@@ -241,6 +242,23 @@ def test_a_uuid_finds_its_server_though_another_has_it_for_a_name(rig, host):
         host.undefine(other)
 
 
+@pytest.mark.parametrize(("family", "without_eim"), [("pc", 255), ("q35", 255)])
+def test_a_server_has_at_most_the_cpus_that_its_machine_takes(rig, host, family, without_eim):
+    found = host.capabilities()
+    machine = found.machine_aliases[family]
+    assert found.most_cpus[machine] >= without_eim  # beyond, an x86 server needs an IOMMU with extended interrupt mode
+    uuid = str(uuids.uuid4())
+
+    def define(cpus):
+        host.define(domain_xml.plain(f"{rig.prefix}-many", uuid, machine=machine, cpus=cpus))
+
+    define(without_eim)
+    assert host.find_domain(uuid).cpus == without_eim
+    with pytest.raises(errors.HypervisorFailed):
+        define(without_eim + 1)
+    host.undefine(uuid)
+
+
 def test_a_name_in_use_by_another_server_is_refused(rig, host):
     uuid = add_server(rig)
     with pytest.raises(errors.NameInUse):
@@ -277,6 +295,23 @@ def test_get_domain_tells_configuration_and_volumes(rig, host):
 
 def test_a_server_without_volumes_is_a_server(rig, host):
     assert host.get_domain(add_server(rig)).volumes == ()
+
+
+def test_volumes_that_a_running_server_has_and_its_definition_has_not_are_told(rig, host):
+    """As attach-disk --live leaves it, or a change of the definition that waits for the next start."""
+    first, second, other = (new_volume(make_image(rig, f"{each}.raw"), target=each) for each in ("vda", "vdb", "vdc"))
+    uuid, name = add_server(rig, first, second), f"{rig.prefix}-one"
+    host.start(uuid)
+    assert host.get_domain(uuid).live_only == ()
+    host.define(domain_xml.plain(name, uuid, [first]))
+    assert host.get_domain(uuid).live_only == ("volume vdb",)
+    host.define(domain_xml.plain(name, uuid, [first, dataclasses.replace(other, target="vdb")]))
+    assert host.get_domain(uuid).live_only == ("volume vdb",)
+    host.define(domain_xml.plain(name, uuid, [first, second, other]))
+    assert host.get_domain(uuid).live_only == ()
+    host.define(domain_xml.plain(name, uuid, [first]))
+    host.power_off(uuid)
+    assert host.get_domain(uuid).live_only == ()
 
 
 def test_a_transient_server_cannot_be_captured(rig, host):
@@ -413,6 +448,20 @@ def test_a_server_and_an_export_of_its_volume_exclude_each_other(rig, host, volu
     check_exclusion(rig, uuid, volume)
 
 
+@pytest.mark.parametrize("volume_format", [RAW, QCOW2])
+def test_a_shared_export_is_in_nobodys_way_and_minds_nobody(rig, host, volume_format):
+    bottom = make_image(rig, "bottom.raw")
+    path = make_image(rig, "top.qcow2", QCOW2, layer(bottom)) if volume_format is QCOW2 else bottom
+    uuid = add_server(rig, new_volume(path, volume_format))
+    (volume,) = host.get_domain(uuid).volumes
+    with qemu_nbd.export(volume.chain, socket_dir=rig.directory, is_shared=True) as export:
+        host.start(uuid)
+        assert export.is_alive
+    with qemu_nbd.export(volume.chain, socket_dir=rig.directory, is_shared=True) as export:
+        assert export.is_alive
+    assert host.power_state(uuid) is power.PowerState.RUNNING
+
+
 def test_servers_that_share_a_backing_file_run_beside_an_export_of_it(rig, host):
     bottom = make_image(rig, "bottom.qcow2", QCOW2)
     first, second = (make_image(rig, f"{n}.qcow2", QCOW2, layer(bottom, QCOW2)) for n in "ab")
@@ -470,20 +519,77 @@ def test_a_volume_is_made_found_and_deleted(rig, host, volume_format):
     assert not Path(made.path).exists()
 
 
+@pytest.mark.parametrize("volume_format", [RAW, QCOW2])
+def test_a_preallocated_volume_is_sparse_and_has_a_place_for_every_byte(rig, host, volume_format):
+    pool = f"{rig.prefix}-pool"
+    rig.add_pool(pool)
+    made = host.create_volume(pool, "placed", size_bytes=64 * MIB, format=volume_format, is_preallocated=True)
+    assert (made.format, made.size_bytes) == (volume_format, 64 * MIB)
+    assert Path(made.path).stat().st_blocks * 512 < MIB
+    runs = qemu_img.map([layer(Path(made.path), volume_format)])
+    assert runs[-1].offset + runs[-1].length == 64 * MIB
+    assert all(run.host_offset is not None and run.is_zero for run in runs)
+    if volume_format is QCOW2:
+        assert all(run.is_data and run.depth == 0 for run in runs)
+        plain = host.create_volume(pool, "plain", size_bytes=64 * MIB, format=QCOW2)
+        assert not any(run.is_data for run in qemu_img.map([layer(Path(plain.path), QCOW2)]))
+
+
+def test_a_volume_that_is_still_being_made_is_deleted_once_it_is(rig, host):
+    pool = f"{rig.prefix}-pool"
+    rig.add_pool(pool)
+    path = Path(host.get_pool(pool).path) / "large"
+    with concurrent.futures.ThreadPoolExecutor(1) as other:  # as an Estampe that was killed, and started again at once
+        size = 512 * 1024 * MIB
+        making = other.submit(host.create_volume, pool, "large", size_bytes=size, format=QCOW2, is_preallocated=True)
+        while not path.exists():
+            assert not making.done()
+        host.delete_volume(pool, "large")
+        assert making.exception() is None
+    assert host.find_volume(pool, "large") is None
+    assert not path.exists()
+
+
+def in_pool(xml: str, made: base.PoolVolume) -> str:
+    """The definition, with the volume named by its pool."""
+    by_pool = f'pool="{made.pool}" volume="{made.name}"'
+    return xml.replace('type="file"', 'type="volume"').replace(f'file="{made.path}"', by_pool)
+
+
 def test_a_server_uses_a_pool_volume_that_was_made(rig, host):
     pool = f"{rig.prefix}-pool"
     rig.add_pool(pool)
     made = host.create_volume(pool, "disk.qcow2", size_bytes=8 * MIB, format=QCOW2)
     uuid = str(uuids.uuid4())
-    xml = domain_xml.plain(f"{rig.prefix}-pooled", uuid, [new_volume(Path(made.path), QCOW2)])
-    xml = xml.replace('type="file"', 'type="volume"').replace(
-        f'file="{made.path}"', f'pool="{pool}" volume="{made.name}"'
-    )
-    host.define(xml)
+    host.define(in_pool(domain_xml.plain(f"{rig.prefix}-pooled", uuid, [new_volume(Path(made.path), QCOW2)]), made))
     (volume,) = host.get_domain(uuid).volumes
     assert volume.chain == (layer(Path(made.path), QCOW2),)
     host.start(uuid)
     assert host.power_state(uuid) is power.PowerState.RUNNING
+    assert host.get_domain(uuid).live_only == ()
+
+
+@pytest.mark.parametrize(
+    ("signature", "seen_as"),
+    [(b"KDMV\1\0\0\0", RAW), (b"QFI\xfb\0\0\0\1", RAW), (b"QFI\xfb\0\0\0\2", QCOW2)],
+    ids=["vmdk", "qcow", "qcow2"],
+)
+def test_what_a_guest_writes_into_its_pool_volume_hides_it_from_nobody(rig, host, signature, seen_as):
+    """A pool tells formats by what it finds in the files; the domain's own word is raw."""
+    pool = f"{rig.prefix}-pool"
+    rig.add_pool(pool)
+    made = host.create_volume(pool, "disk.raw", size_bytes=8 * MIB, format=RAW)
+    uuid = str(uuids.uuid4())
+    host.define(in_pool(domain_xml.plain(f"{rig.prefix}-pooled", uuid, [new_volume(Path(made.path))]), made))
+    with Path(made.path).open("r+b") as file:
+        file.write(signature)
+    (volume,) = host.get_domain(uuid).volumes
+    assert volume.chain == (layer(Path(made.path)),)
+    found = host.find_volume(pool, made.name)
+    assert (found.path, found.format) == (made.path, seen_as)
+    assert host.find_volume_by_path(made.path).name == made.name
+    host.delete_volume(pool, made.name)
+    assert not Path(made.path).exists()
 
 
 def test_places_of_volumes_are_told_whatever_they_are_made_of(rig, host):

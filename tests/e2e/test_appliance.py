@@ -214,7 +214,7 @@ def test_a_volume_of_noise_is_left_alone_with_the_reason(tmp_path, copied, cache
     assert told.guest is None
     assert told.sealing.why_not == "no operating system was found"
     assert not told.is_overlay_usable
-    assert overlay.changed(copy.overlay) == []
+    assert list(overlay.changed(copy.overlay)) == []
 
 
 def test_a_file_system_with_errors_is_inspected_and_left_alone(tmp_path, copied, cache):

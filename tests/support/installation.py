@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -54,7 +57,7 @@ class Installation:
     def environment(self) -> dict[str, str]:
         """What makes a command or a daemon one of this installation, and of no other."""
         return {
-            "ESTAMPE_CONFIG": str(self.state_directory / "no-such-file.toml"),
+            "ESTAMPE_CONFIG": os.devnull,
             "ESTAMPE_STATE_DIRECTORY": str(self.state_directory),
             "ESTAMPE_RUN_DIRECTORY": str(self.run_directory),
             "ESTAMPE_SOCKET": str(self.socket),
@@ -65,6 +68,18 @@ class Installation:
     def pid(self) -> int | None:
         """Of the running daemon."""
         return self._daemon.pid if self._daemon and self._daemon.poll() is None else None
+
+    def served_by(self) -> int | None:
+        """The process that holds the state directory's lock, ours or another's; None where no daemon works there."""
+        path = self.state_directory / "lock"
+        if not path.exists():
+            return None
+        with path.open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return next(pid for pid in _holding(path) if pid != os.getpid())
+        return None
 
     def start(self, *, deadline_seconds: float = 90.0) -> None:
         """Start the daemon and wait until it answers. It ends when this process does, however that ends."""
@@ -140,6 +155,14 @@ class Installation:
         """By the doctor, who boots a probe; the answer is remembered in the state directory, for the daemon, too."""
         checks = self.command("doctor", deadline_seconds=120, may_fail=True)["checks"]
         return next(check["status"] == "ok" for check in checks if check["name"] == "KVM")
+
+
+def _holding(path: Path) -> Iterator[int]:
+    """Processes that have the file open."""
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if link.samefile(path):
+                yield int(link.parts[2])
 
 
 def _end_with_parent() -> None:

@@ -1,6 +1,7 @@
 """Fixtures of the unit tests."""
 
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,17 @@ def migrated(tmp_path_factory):
 
 
 @pytest.fixture
-def site(tmp_path, migrated):
+def short_directory():
+    """For sockets, whose paths must stay under 108 bytes (unix(7)): tmp_path takes most of that for the test's name."""
+    with tempfile.TemporaryDirectory(prefix="estampe-") as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def site(tmp_path, migrated, short_directory):
     """An installation on a fake host."""
     import site_under_test
 
-    made = site_under_test.Site(tmp_path, migrated)
+    made = site_under_test.Site(tmp_path, migrated, run_directory=short_directory)
     yield made
     made.close()

@@ -24,12 +24,12 @@ SIZE = 20 * CHUNK + 512
 class Site:
     """Everything wired; `kill_at` and `run` drive the engine, a killed daemon is started anew by `run` itself."""
 
-    def __init__(self, directory: Path, migrated: Path, **settings) -> None:
+    def __init__(self, directory: Path, migrated: Path, *, run_directory: Path, **settings) -> None:
         self.directory = directory
         self.now = 0.0
         self.today = datetime.datetime.now(datetime.UTC)
         self.settings = config.Settings(
-            state_directory=directory / "state", run_directory=directory / "run", default_pool="pool",
+            state_directory=directory / "state", run_directory=run_directory, default_pool="pool",
             default_network="lan", copy_threads=2, confirm_timeout_seconds=60, **settings,
         )  # fmt: skip
         self.host = fake.FakeHost(directory / "host")

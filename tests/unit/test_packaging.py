@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from estampe import config
+from estampe import config, errors
+from estampe.cli import exits
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
 EXAMPLE = re.compile(r"^# ([a-z_]+ = .*)$", re.MULTILINE)
@@ -22,8 +23,7 @@ def test_the_example_names_every_setting(example):
     assert set(example) == set(config.Settings.model_fields)
 
 
-def test_the_example_shows_the_defaults(example, monkeypatch, tmp_path):
-    monkeypatch.setenv("ESTAMPE_CONFIG", str(tmp_path / "none.toml"))
+def test_the_example_shows_the_defaults(example):
     depends_on_the_host = {"copy_threads"}
     shown = config.Settings(**example)
     assert shown.store == config.Settings().store
@@ -46,3 +46,12 @@ def test_the_unit_gives_the_daemon_the_directories_of_the_default_settings():
     assert f"/run/{service['RuntimeDirectory']}" == str(settings.run_directory)
     assert service["Type"] == "notify"
     assert service["KillMode"] == "mixed"
+
+
+def test_the_unit_does_not_start_again_what_nobody_has_mended():
+    unit = (PACKAGING / "systemd/estampe.service").read_text()
+    (listed,) = re.findall(r"^RestartPreventExitStatus=(.*)$", unit, re.MULTILINE)
+    hopeless = {errors.InvalidSetting, errors.AlreadyServing, errors.KernelTooOld, errors.DatabaseVersionUnsupported}
+    assert {int(code) for code in listed.split()} == {
+        next(exits.CODES[family] for family in kind.__mro__ if family in exits.CODES) for kind in hopeless
+    }

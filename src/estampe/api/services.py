@@ -91,7 +91,8 @@ class TemplateService(Protocol):
     ) -> template.Template:
         """Change what is not None, if its ETag is one of `etags` where some are given.
 
-        Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse, errors.TemplateChanged.
+        Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse, errors.VersionGiven,
+        errors.TemplateChanged.
         """
 
     def change_characteristics(

@@ -53,7 +53,9 @@ def get_template(
 
 @router.patch(
     "/{reference}",
-    responses=problems.answers(errors.TemplateNotFound, errors.InvalidName, errors.NameInUse, errors.TemplateChanged),
+    responses=problems.answers(
+        errors.TemplateNotFound, errors.InvalidName, errors.NameInUse, errors.VersionGiven, errors.TemplateChanged
+    ),
 )
 def edit_template(
     services: given.Services,

@@ -1,6 +1,12 @@
 """Raw volumes: files and block devices read and written in place.
 
 Extents of a file come from lseek(2) SEEK_DATA / SEEK_HOLE. A block device knows no holes: all of it is data.
+
+A volume is whole sectors of 512 bytes. Of a file that is not, QEMU makes whole ones, zeros past its end (block/file-posix.c,
+raw_co_getlength; block.c, bdrv_co_preadv): so the guest sees it, and so it is read here.
+
+    file    |##########|
+    volume  |##########.....|     to the next sector
 """
 
 from __future__ import annotations
@@ -18,6 +24,7 @@ from typing import Final, Self
 from estampe import errors
 from estampe.model import extent
 
+_SECTOR_BYTES: Final = 512
 _FALLOC_FL_KEEP_SIZE: Final = 0x01
 _FALLOC_FL_PUNCH_HOLE: Final = 0x02
 _BLKGETSIZE64: Final = 0x80081272  # ioctl(2), linux/fs.h: size of a block device in bytes
@@ -57,7 +64,8 @@ class _RawVolume:
             raise errors.BlockIOFailed(
                 action="opening", length=0, offset=0, where=path, detail="it is neither a file nor a block device"
             )
-        self._size = self._device_size() if self._is_device else os.fstat(self._fd).st_size
+        self._held = self._device_size() if self._is_device else os.fstat(self._fd).st_size  # bytes that there are
+        self._size = -(-self._held // _SECTOR_BYTES) * _SECTOR_BYTES
 
     def __enter__(self) -> Self:
         return self
@@ -118,13 +126,14 @@ class FileReader(_RawVolume):
             raise _translate(error, "listing", self._path, offset, 0) from error
 
     def read(self, offset: int, length: int) -> bytes:
-        """Pread, whole."""
+        """Pread, whole; zeros between the file's end and the volume's."""
         self._check("reading", offset, length)
+        held = min(length, max(0, self._held - offset))
         with _translated("reading", self._path, offset, length):
-            data = os.pread(self._fd, length, offset)
-            while len(data) < length:  # a signal, or a file that was cut short under us
-                data += self._read_more(offset + len(data), length - len(data))
-        return data
+            data = os.pread(self._fd, held, offset)
+            while len(data) < held:  # a signal, or a file that was cut short under us
+                data += self._read_more(offset + len(data), held - len(data))
+        return data if held == length else data + bytes(length - held)
 
     def _read_more(self, offset: int, length: int) -> bytes:
         more = os.pread(self._fd, length, offset)

@@ -1,10 +1,12 @@
-"""A volume read where its bytes lie: qcow2 (and chains of it) by its map, without a QEMU in between.
+"""A volume read and written where its bytes lie: qcow2 (and chains of it) by its map, without a QEMU in between.
 
-    volume offset ──map──▶ layer file, host offset ──pread──▶ bytes
+    volume offset ──map──▶ layer file, host offset ──pread, pwrite──▶ bytes
 
-Whoever opens it holds a fence: the map is true only while nobody writes. The map is asked for window by window, so that
-memory does not grow with the volume (a fragmented TiB has millions of runs). What the map cannot place (compressed clusters)
-is read through another reader, which also tells the extents.
+Whoever opens it for reading holds a fence: the map is true only while nobody writes. The map is asked for window by window, so
+that memory does not grow with the volume (a fragmented TiB has millions of runs). What the map cannot place (compressed
+clusters) is read through another reader, which also tells the extents.
+
+Whoever opens it for writing holds QEMU's lock for a writer, and has a place for every byte: metadata is never written here.
 """
 
 from __future__ import annotations
@@ -78,14 +80,8 @@ class MappedReader:
 
     def _parts(self, offset: int, length: int) -> Iterator[tuple[Placed, extent.Extent]]:
         """The runs that touch the range, each with its part of it."""
-        end = offset + length
-        for nth in range(offset // self._window_bytes, -(-end // self._window_bytes)):
-            runs = self._window(nth)
-            at = max(0, bisect.bisect_right(runs, offset, key=lambda run: run.extent.offset) - 1)
-            while at < len(runs) and runs[at].extent.offset < end:
-                for part in extent.clip([runs[at].extent], offset, length):
-                    yield runs[at], part
-                at += 1
+        for nth in range(offset // self._window_bytes, -(-(offset + length) // self._window_bytes)):
+            yield from _parts_of(self._window(nth), offset, length)
 
     def _window(self, nth: int) -> Sequence[Placed]:
         with self._lock:  # whoever comes second to a window waits for its map
@@ -107,3 +103,72 @@ class MappedReader:
     def close(self) -> None:
         """Close the files and the other reader."""
         self._stack.close()
+
+
+class MappedWriter:
+    """Writes into the file at `path` at the places that `runs` tell: all of the volume's, ascending.
+
+    Every run must lie in clusters of the volume alone (no snapshot, no compression, not marked as zeros): a volume that was
+    made with preallocated metadata. What was never written there reads as zeros, being a hole of the file.
+    """
+
+    def __init__(self, path: str, runs: Sequence[Placed], *, is_zeroed: bool) -> None:
+        self._path, self._runs = path, runs
+        self._size = runs[-1].extent.end if runs else 0
+        self._file = file.FileWriter(path, is_zeroed=is_zeroed)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @property
+    def size_bytes(self) -> int:
+        """The volume's virtual size."""
+        return self._size
+
+    @property
+    def is_zeroed(self) -> bool:
+        """The caller's knowledge: whether every byte read as zero when it was opened."""
+        return self._file.is_zeroed
+
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """Pwrite in place."""
+        self._check("writing", offset, len(data))
+        view = memoryview(data)
+        for run, part in _parts_of(self._runs, offset, len(data)):
+            self._file.write(_host_offset(run, part), view[part.offset - offset : part.end - offset])
+
+    def zero(self, offset: int, length: int) -> None:
+        """Punch holes in the file; the places stay the volume's."""
+        self._check("zeroing", offset, length)
+        for run, part in _parts_of(self._runs, offset, length):
+            self._file.zero(_host_offset(run, part), part.length)
+
+    def _check(self, action: str, offset: int, length: int) -> None:
+        if offset < 0 or offset + length > self._size:
+            told = {"action": action, "length": length, "offset": offset, "where": self._path}
+            raise errors.BlockIOFailed(**told, detail=f"outside the volume of {self._size} bytes")
+
+    def flush(self) -> None:
+        """Fdatasync of the file, which covers the metadata that others wrote into it."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _parts_of(runs: Sequence[Placed], offset: int, length: int) -> Iterator[tuple[Placed, extent.Extent]]:
+    """Those of `runs` (ascending, without gaps) that touch the range, each with its part of it."""
+    at = max(0, bisect.bisect_right(runs, offset, key=lambda run: run.extent.offset) - 1)
+    while at < len(runs) and runs[at].extent.offset < offset + length:
+        for part in extent.clip([runs[at].extent], offset, length):
+            yield runs[at], part
+        at += 1
+
+
+def _host_offset(run: Placed, part: extent.Extent) -> int:
+    assert run.host_offset is not None  # noqa: S101 - the class asks for it
+    return run.host_offset + part.offset - run.extent.offset

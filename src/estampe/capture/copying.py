@@ -37,7 +37,8 @@ class Copying:
     def copy(self, seen: examine.Seen, place: workspace.Workspace, reporter: progress.Reporter) -> Total:
         """Copy everything, fenced; durable on return.
 
-        Raises: errors.VolumeLocked, errors.VolumeGone, errors.ServerStarted, errors.NoSpace, errors.BlockIOFailed.
+        Raises: errors.VolumeLocked, errors.VolumeGone, errors.ServerStarted, errors.ServerChanged, errors.NoSpace,
+        errors.BlockIOFailed.
         """
         place.make()
         read_bytes, copied = 0, volume.Copied()
@@ -48,8 +49,10 @@ class Copying:
             self.store.writer() as writer,
         ):
             self._check_still_off(seen)
+            self._check_unchanged(seen)
             copier = self.copier(writer, advance=reporter.advance, check_cancelled=reporter.check_cancelled)
-            for opened in sources:
+            for opened, volume_seen in zip(sources, seen.volumes, strict=True):
+                _check_size(seen, volume_seen, opened.reader.size_bytes)
                 indexes = array.array("Q", extent.data_chunks(opened.reader.extents(), self.store.chunk_size_bytes))
                 reporter.phase(f"copying {opened.target}", len(indexes) * self.store.chunk_size_bytes)
                 read_bytes += len(indexes) * self.store.chunk_size_bytes
@@ -91,3 +94,29 @@ class Copying:
         """Beside the fence: somebody may have started the server between the steps."""
         if self.host.power_state(seen.domain_uuid).is_active:
             raise errors.ServerStarted(server=seen.server_name, volume=seen.volumes[0].target)
+
+    def _check_unchanged(self, seen: examine.Seen) -> None:
+        """What was seen before the shutdown is still the server: a snapshot since then lays another file on top.
+
+        Looked at inside the fence, where nobody writes to what is then read.
+        """
+        now = {volume.target: volume for volume in self.host.get_domain(seen.domain_uuid).volumes}
+        for was in seen.volumes:
+            found = now.get(was.target)
+            if found is None:
+                raise errors.ServerChanged(server=seen.server_name, what=f"it has no volume {was.target} any more")
+            if found.chain != was.chain:
+                what = f"volume {was.target} was {_files(was)}, and is {_files(found)} now"
+                raise errors.ServerChanged(server=seen.server_name, what=what)
+            _check_size(seen, was, found.size_bytes)
+
+
+def _files(volume: virt.DomainVolume) -> str:
+    return " over ".join(layer.path for layer in volume.chain)
+
+
+def _check_size(seen: examine.Seen, was: virt.DomainVolume, size_bytes: int) -> None:
+    """The manifest and every step to come go by the size that was seen."""
+    if size_bytes != was.size_bytes:
+        what = f"volume {was.target} had {was.size_bytes} bytes, and has {size_bytes} now"
+        raise errors.ServerChanged(server=seen.server_name, what=what)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import array
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -42,26 +40,18 @@ class Estimator:
     socket_directory: Path
 
     def volume(self, volume: virt.DomainVolume, *, is_running: bool) -> Estimate:
-        """Extents, and a sample where nobody writes. A running server's volume is locked by QEMU: only its size is known."""
+        """Extents, and a sample of an offline server's volume, which nobody is kept from starting. Of a running one what it takes."""
         if is_running:
-            allocated = _allocated_bytes(volume)
-            return _estimate(volume, None, round(min(allocated, volume.size_bytes) * USUAL_RATIO))
+            return _by_allocation(volume)
         try:
-            with self._open(volume) as reader:
+            self.socket_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with source.open_shared(volume, socket_directory=self.socket_directory) as reader:
                 size = self.store.chunk_size_bytes
                 indexes = array.array("Q", extent.data_chunks(reader.extents(), size))
                 data = min(len(indexes) * size, volume.size_bytes)
                 return _estimate(volume, data, round(data * self._ratio(reader, indexes)))
         except errors.VolumeLocked:
-            return _estimate(volume, None, round(volume.size_bytes * USUAL_RATIO))
-
-    @contextmanager
-    def _open(self, volume: virt.DomainVolume) -> Iterator[block.VolumeReader]:
-        self.socket_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with source.open_all(volume.target, [volume], writable_devices=(), socket_directory=self.socket_directory) as (
-            opened,
-        ):
-            yield opened.reader
+            return _by_allocation(volume)
 
     def _ratio(self, reader: block.VolumeReader, indexes: array.array[int]) -> float:
         """New stored bytes per plain byte, of chunks picked by chance (the same ones for the same volume)."""
@@ -77,14 +67,23 @@ class Estimator:
         return stored_bytes / plain_bytes
 
 
+def _by_allocation(volume: virt.DomainVolume) -> Estimate:
+    allocated = min(_allocated_bytes(volume), volume.size_bytes)
+    return _estimate(volume, allocated, round(allocated * USUAL_RATIO), is_estimated=True)
+
+
 def _allocated_bytes(volume: virt.DomainVolume) -> int:
-    """What the volume's layers take on their file system: an upper bound of its data, without opening them."""
+    """What the volume's layers take on their file system, without opening them.
+
+    More than its data as a rule: zeros that were written, and what an upper layer covers, count; less only where clusters of
+    qcow2 are compressed.
+    """
     if any(layer.is_block_device for layer in volume.chain):
         return volume.size_bytes
     return sum(Path(layer.path).stat().st_blocks * 512 for layer in volume.chain)  # st_blocks: 512-byte units, stat(2)
 
 
-def _estimate(volume: virt.DomainVolume, data_bytes: int | None, new_bytes: int) -> Estimate:
+def _estimate(volume: virt.DomainVolume, data_bytes: int, new_bytes: int, *, is_estimated: bool = False) -> Estimate:
     planned = requests.PlannedVolume(
         target=volume.target,
         bus=volume.bus,
@@ -92,6 +91,7 @@ def _estimate(volume: virt.DomainVolume, data_bytes: int | None, new_bytes: int)
         path=volume.chain[0].path,
         size_bytes=volume.size_bytes,
         data_bytes=data_bytes,
-        skipped_bytes=None if data_bytes is None else volume.size_bytes - data_bytes,
+        skipped_bytes=volume.size_bytes - data_bytes,
+        is_estimated=is_estimated,
     )
     return Estimate(planned=planned, new_bytes=new_bytes)

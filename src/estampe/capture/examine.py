@@ -72,6 +72,13 @@ def _check_state(domain: virt.Domain, request: requests.CaptureRequest) -> None:
     if domain.summary.power_state is power.PowerState.PAUSED and not request.is_forced:
         advice = "a paused guest cannot shut down; resume it, or use --force to power it off"
         raise errors.ServerStateForbids(server=name, state="paused", advice=advice)
+    if domain.live_only:
+        # Left out, they would be missing in the template; and the server itself would come back without them.
+        advice = (
+            f"it has {', '.join(domain.live_only)} otherwise than its definition, and would lose that at its restart; "
+            "write it into the definition (`virsh attach-disk --config`, `virsh edit`), or detach it"
+        )
+        raise errors.ServerStateForbids(server=name, state=str(domain.summary.power_state), advice=advice)
 
 
 def _chosen(domain: virt.Domain, targets: tuple[str, ...]) -> tuple[virt.DomainVolume, ...]:

@@ -17,10 +17,10 @@ CONNECTIONS: Final = 4  # more than one thread reads; each holds one connection 
 class ExportedReader(nbd.NbdVolume):
     """An NBD volume that brings its own server and ends it on close."""
 
-    def __init__(self, chain: Sequence[virt.Layer], *, socket_directory: Path) -> None:
+    def __init__(self, chain: Sequence[virt.Layer], *, socket_directory: Path, is_shared: bool = False) -> None:
         with contextlib.ExitStack() as opening:
             export = opening.enter_context(
-                qemu_nbd.export(chain, socket_dir=socket_directory, is_read_only=True, connections=CONNECTIONS + 1)
+                qemu_nbd.export(chain, socket_dir=socket_directory, is_shared=is_shared, connections=CONNECTIONS + 1)
             )
             super().__init__(Path(export.socket_path), connections=CONNECTIONS)
             self._server = opening.pop_all()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from estampe import errors
+from estampe import errors, units
 from estampe.block import nbd
 from estampe.capture import volume
 from estampe.export import nbdkit
@@ -24,9 +24,8 @@ from estampe.model import guest as guests
 from estampe.virt import base as virt
 from estampe.virt import qemu_nbd
 
-DEADLINE_SECONDS: Final = (
-    600.0  # launch, inspection, seal and trim take 20-40 s under full emulation; a minute more per 100 GiB trimmed
-)
+_DEADLINE_SECONDS: Final = 600.0  # launch, inspection, seal and trim take 20-40 s under full emulation
+_TRIM_BYTES_PER_SECOND: Final = 100 * units.GIB / 60  # what more there is to trim takes more time: a minute per 100 GiB
 _CONNECTIONS: Final = 4
 
 
@@ -61,7 +60,7 @@ class Finisher:
                     drives,
                     is_kvm_usable=self.is_kvm_usable(),
                     work_directory=workspace,
-                    deadline_seconds=DEADLINE_SECONDS,
+                    deadline_seconds=deadline_seconds(copies),
                     check_cancelled=check_cancelled,
                     cache_directory=self.cache_directory,
                 )
@@ -82,6 +81,11 @@ class Finisher:
                 socket=socket,
             )
         )
+
+
+def deadline_seconds(copies: Sequence[Copy]) -> float:
+    """How long the appliance may take: a guest with much to trim is no guest that hangs."""
+    return _DEADLINE_SECONDS + sum(copy.size_bytes for copy in copies) / _TRIM_BYTES_PER_SECOND
 
 
 def _drive(copy: Copy, socket: Path, workspace: Path) -> appliance.Drive:

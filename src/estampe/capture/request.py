@@ -34,10 +34,9 @@ class PlannedVolume:
     format: str
     path: str
     size_bytes: int
-    data_bytes: (
-        int | None
-    )  # allocated and not known to be zeros: what would be read; None while the server runs and it cannot be told
-    skipped_bytes: int | None  # holes and zeros
+    data_bytes: int  # allocated and not known to be zeros: what would be read
+    skipped_bytes: int  # holes and zeros
+    is_estimated: bool  # QEMU has it locked: both by what its layers take on their file systems, not by its extents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +52,6 @@ class CapturePlan:
     volumes: tuple[PlannedVolume, ...]
     left_out: tuple[configuration.LeftOut, ...]
     chunk_size_bytes: int
-    estimated_new_bytes: (
-        int  # upper bound by an earlier capture's ratio or the usual one; the store may hold much of it already
-    )
+    estimated_new_bytes: int  # about, by a sample or the usual ratio; the store may hold much of it already
     store_available_bytes: int | None
     warnings: tuple[str, ...]

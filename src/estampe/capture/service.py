@@ -30,8 +30,12 @@ class CaptureService:
     estimator: estimate.Estimator
 
     def plan(self, owner_id: uuid.UUID, request: requests.CaptureRequest) -> requests.CapturePlan:
-        """What `start` would do; nothing is touched. Raises as `start`."""
-        seen, name = self._examine(owner_id, request)
+        """What `start` would do; nothing is touched, and nobody is kept from starting the server meanwhile. Raises as `start`."""
+        server = self._find(owner_id, request)
+        holder = locks.find_server_holder(self.dispatcher.rows, domain_uuid=server.uuid, name=server.name)
+        if holder is not None:
+            raise errors.ServerBusy(server=server.name, operation=str(holder))
+        seen, name = self._examine(request, server)
         volumes = tuple(self.estimator.volume(volume, is_running=seen.was.is_active) for volume in seen.volumes)
         return requests.CapturePlan(
             server_name=seen.server_name,
@@ -54,7 +58,7 @@ class CaptureService:
         Raises: errors.ServerNotFound, errors.ServerBusy, errors.NotAVirtualServer, errors.VolumeNotFound,
         errors.VolumeGone, errors.ServerStateForbids, errors.FormatUnsupported, errors.InvalidName, errors.InvalidRequest.
         """
-        seen, name = self._examine(owner_id, request)
+        seen, name = self._examine(request, self._find(owner_id, request))
         asked = {
             "capture": record.dump(request),
             "domain_uuid": seen.domain_uuid,
@@ -73,15 +77,18 @@ class CaptureService:
         except operation_rows.LockHeld as held:
             raise errors.ServerBusy(server=seen.server_name, operation=str(held.operation_id)) from held
 
-    def _examine(self, owner_id: uuid.UUID, request: requests.CaptureRequest) -> tuple[examine.Seen, str]:
-        if not 0 < request.stop_timeout_seconds <= 24 * 3600:
-            raise errors.InvalidRequest(field="stop_timeout_seconds", problem="must be above 0 and at most a day")
+    def _find(self, owner_id: uuid.UUID, request: requests.CaptureRequest) -> virt.DomainSummary:
+        if not 0 <= request.stop_timeout_seconds <= 24 * 3600:
+            raise errors.InvalidRequest(field="stop_timeout_seconds", problem="must be from 0 to a day")
         _row, summary = self.servers.find(owner_id, request.server)
-        seen = examine.examine(self.host, request, server=summary.uuid)
+        return summary
+
+    def _examine(self, request: requests.CaptureRequest, server: virt.DomainSummary) -> tuple[examine.Seen, str]:
+        seen = examine.examine(self.host, request, server=server.uuid)
         if request.characteristics is not None:
             sizes = {volume.target: volume.size_bytes for volume in seen.volumes}
             request.characteristics.check_volumes(sizes, owner=f"server {seen.server_name!r}")
-        return seen, templates.check_name(request.name or default_name(seen.server_name))
+        return seen, _template_name(request, seen.server_name)
 
     def _warnings(self, seen: examine.Seen, request: requests.CaptureRequest, new_bytes: int) -> tuple[str, ...]:
         warnings = []
@@ -94,6 +101,19 @@ class CaptureService:
         if seen.was is not power.PowerState.SHUT_OFF and request.is_forced:
             warnings.append("--force: if the guest does not shut down in time its power is cut")
         return tuple(warnings)
+
+
+def _template_name(request: requests.CaptureRequest, server_name: str) -> str:
+    """Raises: errors.InvalidName, errors.InvalidRequest."""
+    if request.name is not None:
+        return templates.check_name(request.name)
+    try:
+        return templates.check_name(default_name(server_name))
+    except errors.InvalidName as error:
+        problem = (
+            f"no template can have the server's name {server_name!r} ({error.facts['rule']}); give one with --name"
+        )
+        raise errors.InvalidRequest(field="name", problem=problem) from error
 
 
 def default_name(server_name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from estampe.block import base as block
@@ -65,7 +65,7 @@ class Copier:
         return tally.total
 
     def patch(
-        self, reader: block.VolumeReader, changed: Sequence[extent.Extent], table: chunk.TableFile, *, size_bytes: int
+        self, reader: block.VolumeReader, changed: Iterable[extent.Extent], table: chunk.TableFile, *, size_bytes: int
     ) -> Copied:
         """Work the `changed` ranges into the chunks that `table` names: data from `reader`, others become zeros."""
         tally = _Tally()
@@ -99,7 +99,7 @@ class Copier:
         return bytes(plain)
 
 
-def _by_chunk(changed: Sequence[extent.Extent], chunk_size_bytes: int) -> Iterable[tuple[int, list[extent.Extent]]]:
+def _by_chunk(changed: Iterable[extent.Extent], chunk_size_bytes: int) -> Iterable[tuple[int, list[extent.Extent]]]:
     """The changed parts of each chunk, ascending. `changed` ascends and does not overlap."""
     index, parts = -1, list[extent.Extent]()
     for run in changed:

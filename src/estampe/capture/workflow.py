@@ -21,6 +21,7 @@ from estampe.db import templates as template_rows
 from estampe.guest import base as guest
 from estampe.jobs import runner
 from estampe.model import chunk, manifest, record
+from estampe.model import template as templates
 from estampe.store import manifests
 from estampe.virt import base as virt
 
@@ -53,11 +54,17 @@ class CaptureWorkflow:
             copied = record.load(copying.Total, steps.run("copy", lambda: self._copy(work, seen)))
             restored_at = steps.run("restore power", lambda: self._restore_power(work, seen))
         finished = record.load(_Finished, steps.run("finish", lambda: record.dump(self._finish(work, request, seen))))
-        work.undo.add("delete manifest", lambda: self.copier.store.delete_manifest(template_id))
+        work.undo.add("delete manifest", lambda: self._delete_manifest(template_id))
         sizes = steps.run("store manifest", lambda: self._store_manifest(work, seen, template, copied, finished))
         new_bytes = copied.new_bytes + finished.new_bytes
-        steps.run("publish", lambda: self._publish(template_id, sizes, new_bytes, finished))
-        work.undo.keep()  # a template that can be listed, and so deployed, is never taken back: a cancel comes too late
+        # A template that can be listed, and so deployed, is never taken back: from its row's commit on, which a kill may
+        # part from this step's record, a cancel comes too late.
+        steps.run(
+            "publish",
+            lambda: self._publish(template_id, sizes, new_bytes, finished),
+            is_done=lambda: self._is_published(template_id),
+        )
+        work.undo.keep()
         steps.run("clean up", place.remove)
         return {
             "template_id": str(template_id),
@@ -72,13 +79,18 @@ class CaptureWorkflow:
         }
 
     def abandon(self, work: runner.Work, outcomes: Mapping[str, Any]) -> None:
-        """Undo what another generation of this workflow has done, by what its first step recorded."""
+        """What undoes what another generation of this workflow has done and not undone, by what its steps recorded."""
         template_id = uuid.UUID(work.operation.request["template_id"])
-        if "examine" in outcomes:
-            self.stopper.restore(record.load(examine.Seen, outcomes["examine"]), self._place(work))
-        self._forget(template_id)
-        self.copier.store.delete_manifest(template_id)
-        self._place(work).remove()
+        work.undo.add("clean up", self._place(work).remove)
+        work.undo.add("forget template", lambda: self._forget(template_id))
+        work.undo.add("delete manifest", lambda: self._delete_manifest(template_id))
+        if "examine" in outcomes and not outcomes.keys() & {"restore power", "undo restore power"}:
+            work.undo.add("restore power", lambda: self._restore_if_stopped(work, outcomes))
+
+    def _restore_if_stopped(self, work: runner.Work, outcomes: Mapping[str, Any]) -> None:
+        """Whoever else has shut the server down wants it off."""
+        if "stop" in outcomes or self._place(work).shutdown_marker.exists():
+            self._restore_power(work, record.load(examine.Seen, outcomes["examine"]))
 
     def _place(self, work: runner.Work) -> workspace.Workspace:
         return workspace.Workspace.of(
@@ -124,7 +136,12 @@ class CaptureWorkflow:
         """Returns when (seconds since the epoch) the server was on its way up again."""
         if seen.was.is_active:
             work.progress.phase("giving the server its power state back")
-        self.stopper.restore(seen, self._place(work))
+        self.stopper.restore(
+            seen,
+            self._place(work),
+            check_closing=work.progress.check_closing,
+            tell=lambda why: work.progress.phase(f"waiting to give the server its power state back: {why}"),
+        )
         return time.time()
 
     def _finish(self, work: runner.Work, request: requests.CaptureRequest, seen: examine.Seen) -> _Finished:
@@ -195,8 +212,21 @@ class CaptureWorkflow:
             guest_product=finished.told.guest.product if finished.told.guest else None,
         )
 
+    def _is_published(self, template_id: uuid.UUID) -> bool:
+        try:
+            return self.templates.get(template_id).state is templates.State.ACTIVE
+        except errors.TemplateNotFound:
+            return False
+
+    def _delete_manifest(self, template_id: uuid.UUID) -> None:
+        """That of a template which nobody could see yet."""
+        if not self._is_published(template_id):
+            self.copier.store.delete_manifest(template_id)
+
     def _forget(self, template_id: uuid.UUID) -> None:
-        """The reserved row, if it was made."""
+        """The reserved row, if it was made and not published."""
+        if self._is_published(template_id):
+            return
         try:
             self.templates.begin_delete(template_id)
         except errors.TemplateNotFound:

@@ -17,6 +17,7 @@ from estampe.db import operations as operation_rows
 from estampe.db import template_moves
 from estampe.db import templates as template_rows
 from estampe.jobs import dispatch, locks
+from estampe.model import operation
 from estampe.model import template as templates
 from estampe.store import base as stores
 
@@ -32,6 +33,7 @@ class LifeService:
 
     store: stores.Store
     rows: template_rows.Templates
+    operations: operation_rows.Operations
     trash_days: int  # 0: there is no trash, what is deleted is purged at once
     now: Callable[[], datetime.datetime] = dispatch.utc_now
 
@@ -72,9 +74,14 @@ class LifeService:
     ) -> templates.Template:
         """To the trash, or where there is none, away; `by` is who asked, in words.
 
+        One that was left behind in CAPTURING, by a capture that could not undo all, goes away.
+
         Raises: errors.TemplateNotFound, errors.TemplateProtected, errors.TemplateInUse, errors.TemplateStateForbids.
         """
-        return self.discard(self.rows.resolve(owner_id, reference), by=by, etags=etags)
+        found = self.rows.resolve(owner_id, reference)
+        if found.state is templates.State.CAPTURING and not self._is_being_captured(found.id):
+            return self._purge(found, template_moves.Purge(states={templates.State.CAPTURING}), etags=etags)
+        return self.discard(found, by=by, etags=etags)
 
     def discard(
         self, found: templates.Template, *, by: str, etags: Collection[str] | None = None
@@ -119,6 +126,14 @@ class LifeService:
         """End the purges that the daemon was cut off in, or that the store did not answer to; twice is fine."""
         for found in self.rows.list_in_state(templates.State.DELETING):
             self._remove(found)
+
+    def _is_being_captured(self, template_id: uuid.UUID) -> bool:
+        unfinished = self.operations.list_unfinished()
+        return any(
+            each.request.get("template_id") == str(template_id)
+            for each in unfinished
+            if each.kind is operation.Kind.CAPTURE
+        )
 
     def _purge(
         self, found: templates.Template, purge: template_moves.Purge, *, etags: Collection[str] | None = None

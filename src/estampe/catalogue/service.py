@@ -49,7 +49,8 @@ class TemplateService:
     ) -> templates.Template:
         """Change what is not None, if its ETag is one of `etags` where some are given.
 
-        Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse, errors.TemplateChanged.
+        Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse, errors.VersionGiven,
+        errors.TemplateChanged.
         """
         found = self.rows.resolve(owner_id, reference)
         return self.rows.edit(found.id, name=name, note=note, tags=tags, etags=etags)

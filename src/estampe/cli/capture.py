@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from estampe import units
-from estampe.cli import characteristics, describe, following, options, output, summary, terminal, text, values
+from estampe.cli import characteristics, describe, following, options, output, terminal, text, values
 
 if TYPE_CHECKING:
     from estampe.schemas import capture
@@ -75,7 +75,9 @@ def capture_server(  # noqa: PLR0917 - Typer passes by name
         if is_dry_run:
             _say_plan(daemon.plan_capture(request), form)
             return
-        following.conclude(daemon, daemon.start_capture(request), form=form, is_awaited=not is_not_awaited)
+        with following.unanswered(form, following.MAY_HAVE_BEGUN):
+            begun = daemon.start_capture(request)
+        following.conclude(daemon, begun, form=form, is_awaited=not is_not_awaited)
 
 
 def _characteristics(path: str | None, assignments: list[str]) -> CharacteristicsRequest | None:
@@ -101,7 +103,10 @@ def _describe(plan: capture.CapturePlan) -> list[str]:
             [
                 ("server", f"{plan.server_name} ({plan.server_uuid}), {plan.power_state}"),
                 ("template", f"{plan.template_name}@{plan.template_version}"),
-                ("new in the store", f"{units.format_bytes(plan.estimated_new_bytes)} at most, estimated"),
+                (
+                    "new in the store",
+                    f"about {units.format_bytes(plan.estimated_new_bytes)}; less of what the store holds already",
+                ),
                 ("free in the store", available),
                 ("chunks", units.format_bytes(plan.chunk_size_bytes)),
             ]
@@ -129,15 +134,14 @@ def _volumes(plan: capture.CapturePlan) -> list[str]:
             volume.bus,
             volume.format,
             units.format_bytes(volume.size_bytes),
-            summary.size(volume.data_bytes),
-            summary.size(volume.skipped_bytes),
+            units.format_bytes(volume.data_bytes),
+            units.format_bytes(volume.skipped_bytes),
             volume.path,
         )
         for volume in plan.volumes
     ]
-    lines = text.table(columns, rows)
-    if any(volume.data_bytes is None for volume in plan.volumes):
-        lines.append("-: not known while the server runs; holes and zeros will be skipped")
-    else:
-        lines.append("skipped: holes and zeros, which are never stored")
+    lines = [*text.table(columns, rows), "skipped: holes and zeros, which are never stored"]
+    if estimated := [text.plain(volume.target) for volume in plan.volumes if volume.is_estimated]:
+        what = "what its files take, since QEMU has it locked; zeros among that will be skipped, too"
+        lines.append(f"read of {', '.join(estimated)}: {what}")
     return lines

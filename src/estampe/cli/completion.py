@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +14,7 @@ if TYPE_CHECKING:
 
 _MAX_NAMES: Final = 200
 _PATIENCE_SECONDS: Final = 2.0
+_ASKED_BY: Final = "_ESTAMPE_COMPLETE"  # what Typer's scripts for the shells set
 
 
 def servers(incomplete: str) -> list[str]:
@@ -27,6 +32,45 @@ def templates(incomplete: str) -> list[str]:
 def operations(incomplete: str) -> list[str]:
     """Ids of operations, the newest first."""
     return _names(lambda daemon: [str(operation.id) for operation in daemon.list_operations()], incomplete)
+
+
+def answer(command: Callable[[], None]) -> None:
+    """Run `command`, which answers the shell where it asks.
+
+    bash cuts words at `@`, one of its COMP_WORDBREAKS: `web@2` comes as three words, and only what is behind the last `@` is
+    replaced by the answer. So they are put together for the command, and what bash has kept is taken from the answer.
+    """
+    if os.environ.get(_ASKED_BY) != "complete_bash":
+        command()
+        return
+    text = os.environ.get("COMP_WORDS", "")
+    between = "\n" if "\n" in text else " "
+    words, current = _put_together(text.split(between), int(os.environ.get("COMP_CWORD") or 0))
+    os.environ |= {"COMP_WORDS": between.join(words), "COMP_CWORD": str(current)}
+    kept, at, _rest = words[current].rpartition("@") if current < len(words) else ("", "", "")
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said):
+            command()
+    finally:
+        sys.stdout.writelines(f"{line.removeprefix(kept + at)}\n" for line in said.getvalue().splitlines())
+
+
+def _put_together(words: list[str], current: int) -> tuple[list[str], int]:
+    """`web`, `@`, `2` as one word, and the number of the current word by then."""
+    whole: list[str] = []
+    is_open = False  # the word before ends with a cut
+    now = current
+    for nth, word in enumerate(words):
+        is_cut = word == "@" and bool(whole)
+        if is_cut or is_open:
+            whole[-1] += word
+        else:
+            whole.append(word)
+        is_open = is_cut and nth != current  # the cursor stands behind it: what follows is another word
+        if nth == current:
+            now = len(whole) - 1
+    return whole, now
 
 
 def _names(ask: Callable[[client.Client], list[str]], incomplete: str) -> list[str]:

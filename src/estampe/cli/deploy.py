@@ -29,7 +29,9 @@ def deploy_template(  # noqa: PLR0917 - Typer passes by name
     ] = None,
     volume_format: Annotated[
         str | None,
-        typer.Option("--format", metavar="raw|qcow2", help="Format of the volumes. [default: the pool's usual]"),
+        typer.Option(
+            "--format", metavar="raw|qcow2", help="Format of the volumes. [default: as recorded; on block devices raw]"
+        ),
     ] = None,
     pool: Annotated[str | None, typer.Option("--pool", help="Storage pool. [default: the configured one]")] = None,
     networks: Annotated[
@@ -37,7 +39,7 @@ def deploy_template(  # noqa: PLR0917 - Typer passes by name
         typer.Option(
             "--network",
             metavar="NETWORK",
-            help="One interface on this network (lan, bridge:br0); may be repeated. [default: as many as recorded, on the default network]",
+            help="One interface on this network (lan, bridge:br0); may be repeated, and then these are all. [default: as many as recorded, on the default network]",
         ),
     ] = None,
     addresses: Annotated[
@@ -118,7 +120,9 @@ def deploy_template(  # noqa: PLR0917 - Typer passes by name
         if is_dry_run:
             _say_plan(daemon.plan_deployment(request), form)
             return
-        following.conclude(daemon, daemon.start_deployment(request), form=form, is_awaited=not is_not_awaited)
+        with following.unanswered(form, following.MAY_HAVE_BEGUN):
+            begun = daemon.start_deployment(request)
+        following.conclude(daemon, begun, form=form, is_awaited=not is_not_awaited)
 
 
 def _say_plan(plan: deploy.DeployPlan, form: output.Output) -> None:

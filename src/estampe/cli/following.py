@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,7 @@ _POLL_SECONDS: Final = 25.0  # of one long poll; answers come earlier, with ever
 _LEAST_SECONDS: Final = 0.2  # between two polls of an operation that changes all the time
 _LOST_SECONDS: Final = 120.0  # how long a daemon may be away: a restart, with its recovery
 _RETRY_SECONDS: Final = 1.0
+MAY_HAVE_BEGUN: Final = "it may have begun: see `estampe operation list`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,19 @@ def conclude(
     return ended
 
 
+@contextlib.contextmanager
+def unanswered(form: output.Output, may: str) -> Iterator[None]:
+    """Ctrl-C before the daemon has answered: what was asked for may be done all the same, which `may` says.
+
+    Raises: typer.Exit.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        _say_interrupted(may, [may], form=form)
+        raise typer.Exit(exits.INTERRUPTED) from None
+
+
 def follow(daemon: client.Client, begun: operation.Operation, *, form: output.Output) -> operation.Operation:
     """The operation at its end; shown meanwhile. Raises: typer.Exit after Ctrl-C, which leaves the operation running."""
     try:
@@ -105,15 +120,15 @@ def _say_begun(begun: operation.Operation, form: output.Output) -> None:
 
 def _say_left(begun: operation.Operation, form: output.Output) -> None:
     follow_by, cancel_by = f"estampe operation wait {begun.id}", f"estampe operation cancel {begun.id}"
+    detail = f"the operation goes on; follow it with `{follow_by}`, cancel it with `{cancel_by}`"
+    told = [f"operation {begun.id} goes on without you", f"  follow it:  {follow_by}", f"  cancel it:  {cancel_by}"]
+    _say_interrupted(detail, told, form=form, operation=str(begun.id))
+
+
+def _say_interrupted(detail: str, lines: Sequence[str], *, form: output.Output, **facts: str) -> None:
     if form is output.Output.JSON:
-        left = {
-            "type": "urn:estampe:error:interrupted",
-            "detail": f"the operation goes on; follow it with `{follow_by}`, cancel it with `{cancel_by}`",
-            "code": "interrupted",
-            "facts": {"operation": str(begun.id)},
-        }
+        left = {"type": "urn:estampe:error:interrupted", "detail": detail, "code": "interrupted", "facts": facts}
         typer.echo(json.dumps(left, indent=2, ensure_ascii=True), err=True)
         return
-    terminal.note(f"operation {begun.id} goes on without you")
-    terminal.note(f"  follow it:  {follow_by}")
-    terminal.note(f"  cancel it:  {cancel_by}")
+    for line in lines:
+        terminal.note(line)

@@ -16,7 +16,8 @@ def combine(
 ) -> list[deploy.InterfaceRequest]:
     """One for each network, in order, and for each higher number that is mentioned; none where nothing is said.
 
-    An interface without a network is on the default one. Raises: errors.InvalidRequest.
+    An interface without a network is on the default one; the daemon adds those of the template that nothing was said of,
+    where no network was named. Raises: errors.InvalidRequest.
     """
     from estampe.client import client
     from estampe.schemas import deploy

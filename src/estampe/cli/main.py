@@ -9,6 +9,7 @@ import typer
 import estampe
 from estampe.cli import (
     capture,
+    completion,
     daemon,
     deploy,
     group,
@@ -70,5 +71,5 @@ def begin(
 
 
 def main() -> None:
-    """The console script."""
-    app()
+    """All of it, with the command line's arguments."""
+    completion.answer(app)

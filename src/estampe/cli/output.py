@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+import itertools
 import json
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import typer
@@ -39,9 +41,28 @@ Option = Annotated[
 ]
 
 
-def show_error(context: typer.Context, error: errors.EstampeError) -> None:
+def is_json_asked(arguments: Sequence[str]) -> bool:
+    """Whether a command line asks for JSON, wherever on it: one that is not understood is never parsed to the end."""
+    words = list(itertools.takewhile(lambda word: word != "--", arguments))
+    pairs = itertools.pairwise(words)
+    return any(word in {"--output=json", "-ojson"} for word in words) or any(
+        pair in {("--output", "json"), ("-o", "json")} for pair in pairs
+    )
+
+
+def choose_json(context: typer.Context) -> None:
+    """As the option does, before it was parsed."""
+    context.meta[_KEY] = Output.JSON
+
+
+def is_json(context: typer.Context) -> bool:
+    """Whether JSON was chosen."""
+    return context.meta.get(_KEY) is Output.JSON
+
+
+def show_error(error: errors.EstampeError, *, is_json: bool) -> None:
     """Write the error to standard error, in the form that was chosen."""
-    if context.meta.get(_KEY) is Output.JSON:
+    if is_json:
         record = error.to_record()
         problem = {
             "type": f"urn:estampe:error:{record['code']}",

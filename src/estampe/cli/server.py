@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from estampe import units
-from estampe.cli import describe, options, output, terminal, text, values
+from estampe.cli import describe, following, options, output, terminal, text, values
 from estampe.model import power
 
 if TYPE_CHECKING:
@@ -115,8 +115,10 @@ def stop_server(
     request = client.make(
         server.StopRequest, is_forced=is_forced, timeout_seconds=values.duration(timeout, option="--timeout")
     )
-    with client.Client() as daemon:
-        _say_state(daemon.stop_server(reference, request), form)
+    may = f"the server may still shut down: see `estampe server show {text.plain(reference)}`"
+    with client.Client() as daemon, following.unanswered(form, may):
+        stopped = daemon.stop_server(reference, request)
+    _say_state(stopped, form)
 
 
 @app.command("delete")

@@ -55,7 +55,9 @@ def check_store(
 
     request = client.make(store.CheckRequest, sample=values.share(sample, option="--sample"))
     with client.Client() as daemon:
-        ended = following.conclude(daemon, daemon.start_check(request), form=form, is_awaited=not is_not_awaited)
+        with following.unanswered(form, following.MAY_HAVE_BEGUN):
+            begun = daemon.start_check(request)
+        ended = following.conclude(daemon, begun, form=form, is_awaited=not is_not_awaited)
     if ended is not None:
         _raise_if_damaged(ended.result or {})
 
@@ -88,7 +90,9 @@ def sweep_store(
     if not is_dry_run:
         terminal.confirm("remove chunks that no template needs", is_confirmed=is_confirmed)
     with client.Client() as daemon:
-        following.conclude(daemon, daemon.start_sweep(request), form=form, is_awaited=not is_not_awaited)
+        with following.unanswered(form, following.MAY_HAVE_BEGUN):
+            begun = daemon.start_sweep(request)
+        following.conclude(daemon, begun, form=form, is_awaited=not is_not_awaited)
 
 
 def _raise_if_damaged(report: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def lines(ended: operation.Operation) -> list[str]:
     """The outcome of an operation that succeeded. Copes with results of other versions: what is missing is not told."""
-    result = ended.result or {}
+    result = _would(ended.result or {}) if ended.request.get("is_dry_run") else ended.result or {}
     tell = {"capture": _capture, "deploy": _deploy, "check": _check}.get(ended.kind.value, _facts)
     return [text.plain(f"{_deed(ended, result)}{_took(ended)}"), *tell(result)]
 
@@ -29,6 +29,11 @@ def _deed(ended: operation.Operation, result: dict[str, Any]) -> str:
             return "checked the store"
         case "sweep":
             return "looked what a sweep would remove" if ended.request.get("is_dry_run") else "swept the store"
+
+
+def _would(result: dict[str, Any]) -> dict[str, Any]:
+    """A dry run's result, whose keys are those of a run that was not: nothing was removed."""
+    return {key.replace("removed_", "would_remove_", 1): value for key, value in result.items()}
 
 
 def _took(ended: operation.Operation) -> str:

@@ -114,9 +114,7 @@ def show_template(reference: options.Template, form: output.Option = output.Outp
 @app.command("edit")
 def edit_template(  # noqa: PLR0917 - Typer passes by name
     reference: options.Template,
-    name: Annotated[
-        str | None, typer.Option("--name", help="Another name; the version is the next free one of it.")
-    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Another name; the version number stays.")] = None,
     note: Annotated[str | None, typer.Option("--note", help="Another note; '' for none.")] = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", help="Its tags from now on; may be repeated.")] = None,
     is_untagged: Annotated[bool, typer.Option("--no-tags", help="Take all tags away.")] = False,

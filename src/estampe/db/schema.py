@@ -2,13 +2,14 @@
 
     accounts ──< servers
        ├───────< templates ──< template_tags
+       ├───────< template_versions
        ├───────< retention_rules
        ├───────< operations ─< operation_locks
        └───────< idempotency_keys
 
 Changing a table here asks for a migration in `migrations/versions`; a test compares the two. `templates.server_id`,
-`templates.parent_id`, `templates.successor_id` and `servers.template_id` are facts about the past, not references: what they
-name may be gone. `templates.parent_name` and `servers.template_name` are filled when it goes.
+`templates.parent_id`, `templates.successor_id`, `servers.template_id` and `template_versions.template_id` are facts about the
+past, not references: what they name may be gone. `templates.parent_name` and `servers.template_name` are filled when it goes.
 """
 
 from __future__ import annotations
@@ -124,6 +125,16 @@ template_tags: Final = sa.Table(
     sa.Column("template_id", sa.Uuid, sa.ForeignKey("templates.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("tag", sa.Text, primary_key=True, index=True),
     sa.Column("position", sa.Integer, nullable=False),
+)
+
+# Every `name@version` that a published template had, and which: a number that scripts may have written down is given once.
+template_versions: Final = sa.Table(
+    "template_versions",
+    metadata,
+    sa.Column("owner_id", sa.Uuid, sa.ForeignKey("accounts.id"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("template_id", sa.Uuid, nullable=False),
 )
 
 operations: Final = sa.Table(

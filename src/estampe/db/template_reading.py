@@ -70,6 +70,9 @@ def forbidden(present: template.Template, advice: str) -> errors.TemplateStateFo
 
 
 def last_version(connection: sa.Connection, owner_id: uuid.UUID, name: str) -> int:
-    """The highest version of the name, 0 where there is none."""
-    query = sa.select(sa.func.max(_table.c.version)).where(_table.c.owner_id == owner_id, _table.c.name == name)
-    return connection.execute(query).scalar() or 0
+    """The highest of the templates that are there (being captured, too) and of those that were published once, 0 without any."""
+    highest = [
+        sa.select(sa.func.max(table.c.version)).where(table.c.owner_id == owner_id, table.c.name == name)
+        for table in (_table, schema.template_versions)
+    ]
+    return max(connection.execute(query).scalar() or 0 for query in highest)

@@ -17,6 +17,7 @@ from estampe.model import listing, record, template
 
 _table = schema.templates
 _tags = schema.template_tags
+_given = schema.template_versions
 # By name and version everything is found that its owner may do something about.
 _NAMED: Final = tuple(template.COMPLETE)
 _ALL: Final = listing.TemplateQuery()
@@ -33,7 +34,7 @@ class Templates:
         server_id: uuid.UUID | None, server_name: str, created_at: datetime.datetime,
         characteristics: traits.Characteristics | None = None,
     ) -> template.Template:  # fmt: skip
-        """A row in CAPTURING with the name's next version: the highest there is and one.
+        """A row in CAPTURING with the name's next version: the highest that is there or was ever published, and one.
 
         Its parent is the template that the server was deployed from, kept here since the server may go.
         Called again with the same id it gives the row as it is by then (a repeated step).
@@ -78,6 +79,7 @@ class Templates:
             present = template_reading.get(connection, template_id)
             if present.state in template.COMPLETE:
                 return present
+            _give(connection, present)
             return template_moves.move(connection, present, template.State.ACTIVE, **facts)
 
     def deprecate(
@@ -261,14 +263,17 @@ class Templates:
     ) -> template.Template:  # fmt: skip
         """Change what is given; a renamed template keeps its version number.
 
-        Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse where the new name has that version already,
-        errors.TemplateChanged where `etags` are given and its own is none of them.
+        Raises: errors.TemplateNotFound, errors.InvalidName, errors.NameInUse where another template has that name and
+        version, errors.VersionGiven where one had, errors.TemplateChanged where `etags` are given and its own is none of
+        them.
         """
         values = {key: value for key, value in (("name", name), ("note", note)) if value is not None}
         with self._db.write() as connection:
             present = template_reading.get_unchanged(connection, template_id, etags)
             if name is not None and name != present.name:
                 _check_free(connection, present, template.check_name(name))
+                if present.state in template.COMPLETE:
+                    _give(connection, dataclasses.replace(present, name=name))
             is_retagged = tags is not None and tuple(dict.fromkeys(tags)) != present.tags
             if is_retagged or any(getattr(present, key) != value for key, value in values.items()):
                 # Tags are rows of their own, but a change of the template all the same: they raise its revision too.
@@ -325,12 +330,27 @@ def _origin_of(connection: sa.Connection, server_id: uuid.UUID | None) -> uuid.U
     return connection.execute(query).scalar()
 
 
+def _give(connection: sa.Connection, present: template.Template) -> None:
+    """Note that the template has had its name and version, once and for all."""
+    key = {"owner_id": present.owner_id, "name": present.name, "version": present.version}
+    if connection.execute(sa.select(_given).filter_by(**key)).first() is None:
+        connection.execute(sa.insert(_given).values(template_id=present.id, **key))
+
+
 def _check_free(connection: sa.Connection, present: template.Template, name: str) -> None:
     query = sa.select(_table.c.id).where(
         _table.c.owner_id == present.owner_id, _table.c.name == name, _table.c.version == present.version
     )
     if connection.execute(query).first() is not None:
         raise errors.NameInUse(name=name, what=f"template {name}@{present.version}")
+    had = sa.select(_given.c.template_id).where(
+        _given.c.owner_id == present.owner_id,
+        _given.c.name == name,
+        _given.c.version == present.version,
+        _given.c.template_id != present.id,
+    )
+    if connection.execute(had).first() is not None:
+        raise errors.VersionGiven(name=name, version=present.version)
 
 
 def _set_tags(connection: sa.Connection, template_id: uuid.UUID, tags: Iterable[str]) -> None:

@@ -30,12 +30,21 @@ class DeployRequest:
     volume_sizes: dict[str, int] | None = None  # target -> bytes
     pool: str | None = None  # None: the configured default
     volume_format: str | None = None  # raw or qcow2; None: as the volume was (block pools: raw)
-    interfaces: tuple[InterfaceRequest, ...] = ()  # empty: as many as the template's, by DHCP on the default network
+    interfaces: tuple[InterfaceRequest, ...] = ()  # see `wished_interfaces`; empty: all by DHCP on the default network
     hostname: str | None = None  # None: the server's name
     ssh_keys: tuple[str, ...] = ()
     user_data: str | None = None  # cloud-init user data, given to the guest as it is
     is_started: bool = True
     is_tuned: bool = True  # False: none of the template's tuned settings
+
+    def wished_interfaces(self, recorded: int) -> tuple[InterfaceRequest, ...]:
+        """One wish for each interface of a server whose template has `recorded` of them.
+
+        Named networks say how many there are. An address alone says nothing of the others: they stay, by DHCP.
+        """
+        if any(wish.network is not None for wish in self.interfaces):
+            return self.interfaces
+        return self.interfaces + (InterfaceRequest(),) * (recorded - len(self.interfaces))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,6 +144,7 @@ class Resolver:
                 size_bytes=size,
                 serial=recorded[target].serial,
                 boot_order=recorded[target].boot_order,
+                is_preallocated=sizing.is_preallocated(found, target, size, volume_format=formats[target]),
             )
             for target, size in sizes.items()
         )
@@ -161,9 +162,10 @@ class Resolver:
     def _interfaces(
         self, request: requests.DeployRequest, found: manifest.Manifest, models: Sequence[str]
     ) -> tuple[virt.NewInterface, ...]:
+        wished = request.wished_interfaces(len(found.configuration.interfaces))
         known = self.host.list_networks()
         made = []
-        for interface, model in zip(_asked_interfaces(request, found), models, strict=True):
+        for interface, model in zip(wished, models, strict=True):
             network, bridge = self._attachment(interface.network or self.defaults.network, known)
             mac = interface.mac or new_mac()
             made.append(virt.NewInterface(mac=mac, network=network, bridge=bridge, model=model))
@@ -180,14 +182,10 @@ class Resolver:
         return text, None
 
 
-def _asked_interfaces(request: requests.DeployRequest, found: manifest.Manifest) -> Sequence[requests.InterfaceRequest]:
-    return request.interfaces or [requests.InterfaceRequest()] * len(found.configuration.interfaces)
-
-
 def _interface_models(request: requests.DeployRequest, found: manifest.Manifest) -> tuple[str, ...]:
     """As recorded in the same place; virtio where there was none."""
     recorded = [interface.model for interface in found.configuration.interfaces]
-    count = len(_asked_interfaces(request, found))
+    count = len(request.wished_interfaces(len(recorded)))
     return tuple((recorded[nth] if nth < len(recorded) else None) or "virtio" for nth in range(count))
 
 

@@ -21,6 +21,7 @@ class ResolvedVolume:
     size_bytes: int
     serial: str | None
     boot_order: int | None
+    is_preallocated: bool = False  # also where an earlier Estampe decided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,7 @@ class Seeds:
 
 def content(server: decisions.ResolvedServer, request: requests.DeployRequest) -> seed.Seed:
     """What the seed says: identity, host name, keys, network by MAC address, user data."""
-    asked = request.interfaces or tuple(requests.InterfaceRequest() for _ in server.interfaces)
+    asked = request.wished_interfaces(len(server.interfaces))
     return seed.Seed(
         instance_id=str(server.uuid),
         hostname=server.hostname,

@@ -116,11 +116,10 @@ def _final_configuration(
     told = ["new UUID, MAC addresses" + (" and NVRAM file" if resolved.servers[0].nvram_name else "") + " (libvirt)"]
     if resolved.is_seeded:
         told.append(f"host name, instance identity, {len(request.ssh_keys)} SSH key(s) (first-boot seed, NoCloud)")
-        asked = request.interfaces or (requests.InterfaceRequest(),) * len(resolved.servers[0].interfaces)
+        asked = request.wished_interfaces(len(resolved.servers[0].interfaces))
         is_left_alone = found.guest is not None and found.guest.is_network_left_alone
         for nth, interface in enumerate(asked if not is_left_alone else (), start=1):
-            how = ", ".join(interface.addresses) or "DHCP"
-            told.append(f"interface {nth}: {how} (first-boot seed, by MAC address)")
+            told.append(f"interface {nth}: {_addressing(interface)} (first-boot seed, by MAC address)")
         if request.user_data:
             told.append("user data as given (first-boot seed)")
     if found.sealing.is_sealed:
@@ -129,6 +128,15 @@ def _final_configuration(
         if sizing.growth(found, target, size) == "first boot":
             told.append(f"{target}: partition and file system grown to {units.format_bytes(size)} (first boot)")
     return tuple(told)
+
+
+def _addressing(interface: requests.InterfaceRequest) -> str:
+    parts = [
+        ", ".join(interface.addresses) or "DHCP",
+        f"gateway {', '.join(interface.gateways)}" if interface.gateways else "",
+        f"DNS {', '.join(interface.dns)}" if interface.dns else "",
+    ]
+    return "; ".join(part for part in parts if part)
 
 
 def _warnings(resolved: decisions.Resolved, found: manifest.Manifest, sizes: dict[str, int]) -> tuple[str, ...]:

@@ -11,6 +11,10 @@ from estampe.model import configuration, manifest
 from estampe.virt import base as virt
 
 SECTOR_BYTES: Final = 512
+# Preallocation is paid for every cluster of 64 KiB, used or not: 8 bytes of L2 table and 2 of refcount, 160 MiB per TiB; and 2.5 s
+# per TiB to make them and as long to look them up, 5 ms per GiB. It pays for every byte of data: 1 s less per GiB than
+# through a socket. From data in a 64th of the volume on, it takes at most 1 % of the data's space, and a third of what it saves.
+_PREALLOCATED_FROM: Final = 64
 
 
 def volume_sizes(
@@ -47,6 +51,15 @@ def volume_format(
         return configuration.VolumeFormat(request.volume_format or recorded)
     except ValueError as error:
         raise errors.InvalidRequest(field="format", problem="must be raw or qcow2") from error
+
+
+def is_preallocated(
+    found: manifest.Manifest, target: str, size_bytes: int, *, volume_format: configuration.VolumeFormat
+) -> bool:
+    """Whether every cluster of the volume is to have its place when it is made, so that its data are written in place."""
+    volume = next(volume for volume in found.volumes if volume.target == target)
+    data_bytes = len(volume.table) * found.chunk_size_bytes
+    return volume_format is configuration.VolumeFormat.QCOW2 and data_bytes * _PREALLOCATED_FROM >= size_bytes
 
 
 def needed_bytes(found: manifest.Manifest, pool: virt.Pool, sizes: dict[str, int], *, count: int) -> int:

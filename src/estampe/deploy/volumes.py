@@ -71,10 +71,17 @@ class Volumes:
     locks: PoolLocks
 
     def ensure(self, volume: decisions.ResolvedVolume) -> virt.PoolVolume:
-        """The volume, made unless it was before the cut-off. Raises: errors.NameInUse, errors.NoSpace, errors.PoolNotFound."""
+        """The volume, made unless it was before the cut-off (a preallocated one: made anew).
+
+        Raises: errors.NameInUse, errors.NoSpace, errors.PoolNotFound.
+        """
         path = self.claims / volume.volume_name
         with self.locks.of(self.pool):
             found = self._find(_Claim.read(path)) if path.exists() else None
+            if found is not None and volume.is_preallocated:
+                # Nothing but its metadata is in it: some seconds' work, which a host that went down may have left half done.
+                self.host.delete_volume(self.pool, found.name)
+                found = None
             return self._make(volume, path) if found is None else found
 
     def remove_all(self, removing: attempts.Attempts, *, kept: Collection[str] = ()) -> None:
@@ -104,7 +111,13 @@ class Volumes:
         claim = _Claim(path=path, name=name)
         claim.write()
         try:
-            made = self.host.create_volume(self.pool, name, size_bytes=volume.size_bytes, format=volume.format)
+            made = self.host.create_volume(
+                self.pool,
+                name,
+                size_bytes=volume.size_bytes,
+                format=volume.format,
+                is_preallocated=volume.is_preallocated,
+            )
         except errors.EstampeError as error:
             self._withdraw(claim, error)
             raise

@@ -21,7 +21,7 @@ from estampe.block import base as block
 from estampe.block import file, nbd
 from estampe.db import servers as server_rows
 from estampe.db import templates as template_rows
-from estampe.deploy import confirm, definition, hydrate, origin, resolve, seed, volumes
+from estampe.deploy import confirm, definition, hydrate, in_place, origin, resolve, seed, volumes
 from estampe.deploy import request as requests
 from estampe.deploy import resolved as decisions
 from estampe.jobs import attempts, dispatch, runner
@@ -140,6 +140,9 @@ class DeployWorkflow:
         if volume.format is configuration.VolumeFormat.RAW:
             return stack.enter_context(file.FileWriter(volume.path, is_zeroed=not volume.is_block_device))
         layer = virt.Layer(path=volume.path, format=volume.format, is_block_device=volume.is_block_device)
+        writer = stack.enter_context(in_place.open_writer(layer))
+        if writer is not None:
+            return writer
         export = stack.enter_context(
             qemu_nbd.export([layer], socket_dir=sockets, is_read_only=False, connections=self.threads)
         )

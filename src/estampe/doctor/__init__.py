@@ -33,6 +33,7 @@ def _examine(settings: config.Settings, *, is_full: bool) -> Iterator[Check]:
     kvm = hypervisor.check_acceleration(settings)
     yield kvm
     yield hypervisor.check_firmware()
+    yield hypervisor.check_tpm(has_swtpm=hypervisor.has_swtpm())
     yield from appliance.check_appliance(is_full=is_full, is_kvm_usable=kvm.status is Status.OK)
     yield from places.check_places(settings)
     yield daemon.check_group(settings.group)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ _OLDEST_LIBVIRT: Final = (9, 0)  # Debian 12's, which Estampe is tried with
 _LOW_BYTES: Final = 10 * units.GIB  # a small server's volume
 _DEFAULT_POOL_PATH: Final = "/var/lib/libvirt/images"
 _DEFAULT_NETWORK: Final = "/usr/share/libvirt/networks/default.xml"
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # libvirtd's, which is root's
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def check_host(uri: str, *, pool: str, network: str) -> Iterator[check.Check]:
         connection.close()
     yield check_libvirt(seen, uri=uri)
     yield check_pool(pool, seen.pools, uri=uri)
-    yield check_network(network, seen.networks, uri=uri)
+    yield check_network(network, seen.networks, uri=uri, has_dnsmasq=_has("dnsmasq"))
 
 
 def check_libvirt(seen: Seen, *, uri: str) -> check.Check:
@@ -91,11 +93,17 @@ def check_pool(name: str, pools: Sequence[Named], *, uri: str) -> check.Check:
     return check.ok(title, f"active, {space} free")
 
 
-def check_network(name: str, networks: Sequence[Named], *, uri: str) -> check.Check:
-    """The network of deployed servers unless told otherwise. Only a warning: a deploy may name another, or a bridge."""
+def check_network(name: str, networks: Sequence[Named], *, uri: str, has_dnsmasq: bool) -> check.Check:
+    """The network of deployed servers unless told otherwise. Only a warning: a deploy may name another, or a bridge.
+
+    Without dnsmasq libvirt starts none that hands out addresses, as its own default network does ("Unable to find 'dnsmasq'").
+    """
     title, virsh = f"network {name}", f"virsh -c {uri}"
     found = next((network for network in networks if network.name == name), None)
     start = f"{virsh} net-start {name}\n{virsh} net-autostart {name}"
+    without = (
+        "" if has_dnsmasq else "; dnsmasq is not installed, and libvirt starts no network with DHCP or NAT without"
+    )
     if found is None:
         others = [network.name for network in networks if network.is_active]
         define = (
@@ -104,10 +112,25 @@ def check_network(name: str, networks: Sequence[Named], *, uri: str) -> check.Ch
             else f"{virsh} net-define FILE\n{start}"
         )
         choose = f"\nor set default_network to one of: {', '.join(others)}" if others else ""
-        return check.warn(title, "there is none of that name: a deploy must say --network", fix=f"{define}{choose}")
+        told = f"there is none of that name: a deploy must say --network{without}"
+        return check.warn(title, told, fix=f"{_install_dnsmasq(has_dnsmasq)}{define}{choose}")
     if not found.is_active:
-        return check.warn(title, "not active: a deploy must say --network", fix=start)
+        told = f"not active: a deploy must say --network{without}"
+        return check.warn(title, told, fix=f"{_install_dnsmasq(has_dnsmasq)}{start}")
     return check.ok(title, "active")
+
+
+def _install_dnsmasq(has_dnsmasq: bool) -> str:
+    return "" if has_dnsmasq else "apt-get install dnsmasq-base\n"
+
+
+def check_tpm(*, has_swtpm: bool) -> check.Check:
+    """What gives a deployed server an emulated TPM. libvirt asks for both programs (virtpm.c, 9.0)."""
+    name = "TPM emulator"
+    if has_swtpm:
+        return check.ok(name, "swtpm")
+    found = "none: servers that had a TPM are deployed without one"
+    return check.warn(name, found, fix="apt-get install swtpm swtpm-tools")
 
 
 def check_acceleration(settings: config.Settings) -> check.Check:
@@ -182,3 +205,12 @@ def _version(number: int) -> tuple[int, int, int]:
 
 def _dotted(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
+
+
+def has_swtpm() -> bool:
+    """Whether libvirt will find what it emulates a TPM with."""
+    return _has("swtpm") and _has("swtpm_setup")
+
+
+def _has(program: str) -> bool:
+    return shutil.which(program, path=_PATH) is not None

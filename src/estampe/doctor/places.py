@@ -20,6 +20,7 @@ _NONE_BYTES: Final = 512 * units.MIB  # the seal's overlay alone may need that m
 _SLOW_SYNC_SECONDS: Final = 0.5  # a disk takes 5-30 ms, a busy one ten times that
 _VOLATILE: Final = frozenset({"tmpfs", "ramfs"})
 _MOUNTS: Final = Path("/proc/self/mounts")
+_AS_ROOT: Final = "sudo estampe doctor"
 
 
 def check_places(settings: config.Settings) -> Iterator[check.Check]:
@@ -35,11 +36,11 @@ def check_store(path: Path, *, mounts: str) -> check.Check:
     """The store's directory and, where there is a store already, whether this Estampe can read it."""
     name = "store"
     found = check_directory(name, path, mounts=mounts, needs_bytes=_FEW_BYTES)
-    if found.status is check.Status.FAIL or not path.exists():
-        return found
-    if not any(path.iterdir()):
+    if found.status is check.Status.FAIL:
         return found
     try:
+        if not path.exists() or not any(path.iterdir()):
+            return found
         durable.require_syncfs()
         chunk_size = local_layout.Layout(str(path)).read_format()
     except errors.StoreMismatch as error:
@@ -47,7 +48,7 @@ def check_store(path: Path, *, mounts: str) -> check.Check:
     except errors.EstampeError as error:
         return check.fail(name, str(error), fix="apt-get install linux-image-cloud-amd64 && reboot")
     except OSError as error:
-        return check.fail(name, f"{path} cannot be read: {error.strerror}", fix="sudo estampe doctor")
+        return check.fail(name, f"{path} cannot be read: {error.strerror}", fix=_AS_ROOT)
     found_text = f"{found.found}, chunks of {units.format_bytes(chunk_size)}"
     return dataclasses.replace(found, found=found_text)
 
@@ -57,17 +58,18 @@ def check_directory(name: str, path: Path, *, mounts: str, needs_bytes: int) -> 
 
     `mounts` is the text of /proc/self/mounts. Below `needs_bytes` free is a warning.
     """
-    there = _nearest(path)
-    where = str(path) if there == path else f"{path} (made at the first start)"
+    there = path
     try:
+        there = _nearest(path)
         seconds = _sync_seconds(there)
         space = os.statvfs(there)
     except PermissionError:
-        return check.fail(name, f"you may not write in {there}", fix="sudo estampe doctor")
+        return check.fail(name, f"you may not write in {there}", fix=_AS_ROOT)
     except OSError as error:
         return check.fail(
             name, f"{there} cannot be written: {error.strerror}", fix=f"df -h {there}; mount | grep {there}"
         )
+    where = str(path) if there == path else f"{path} (made at the first start)"
     free = space.f_bavail * space.f_frsize
     kind = file_system(there, mounts)
     found = f"{where}, {kind}, {units.format_bytes(free)} free"
@@ -95,11 +97,14 @@ def check_directory(name: str, path: Path, *, mounts: str, needs_bytes: int) -> 
 def check_walkable(state_directory: Path) -> check.Check:
     """QEMU runs as a user of its own and opens a deployed server's seed by its path below the state directory."""
     name = "way for QEMU to the seeds"
-    closed = [
-        place
-        for place in (state_directory / "seeds", *state_directory.parents, state_directory)
-        if place.exists() and not place.stat().st_mode & stat.S_IXOTH
-    ]
+    try:
+        closed = [
+            place
+            for place in (state_directory / "seeds", *state_directory.parents, state_directory)
+            if place.exists() and not place.stat().st_mode & stat.S_IXOTH
+        ]
+    except OSError as error:
+        return check.fail(name, f"you may not look: {error.strerror}: {error.filename}", fix=_AS_ROOT)
     if closed:
         paths = " ".join(map(str, closed))
         return check.fail(
@@ -111,14 +116,18 @@ def check_walkable(state_directory: Path) -> check.Check:
 def check_nvram(directory: Path) -> check.Check:
     """Where UEFI variables are kept."""
     name = "NVRAM directory"
-    if not directory.is_dir():
+    try:
+        is_there = directory.is_dir()
+    except OSError as error:  # /var/lib/libvirt/qemu is closed to others on Debian
+        return check.fail(name, f"you may not look into {directory}: {error.strerror}", fix=_AS_ROOT)
+    if not is_there:
         return check.warn(
             name,
             f"{directory} is not there: UEFI servers cannot be deployed",
             fix=f"install -d -o libvirt-qemu -g kvm {directory}",
         )
     if not os.access(directory, os.W_OK):
-        return check.fail(name, f"you may not write in {directory}", fix="sudo estampe doctor")
+        return check.fail(name, f"you may not write in {directory}", fix=_AS_ROOT)
     return check.ok(name, str(directory))
 
 

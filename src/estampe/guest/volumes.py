@@ -37,10 +37,22 @@ class Volumes:
     def __init__(self, handle: Any, targets: Sequence[str]) -> None:
         """`targets` in the order in which the drives were added."""
         self._handle, self._targets = handle, targets
+        self._drives: frozenset[str] | None = None
+
+    def _on_a_drive(self, device: str) -> re.Match[str] | None:
+        """(drive, number of the partition) of a drive or its partition; None of what has a name of its own.
+
+        Its look alone does not tell: the array /dev/md127 is no partition 127 of a drive /dev/md.
+        """
+        if self._drives is None:
+            with mounted.guest_errors("listing the volumes"):
+                self._drives = frozenset(self._handle.list_devices())
+        match = _PLAIN_DEVICE.fullmatch(device)
+        return match if match is not None and match[1] in self._drives else None
 
     def name(self, device: str) -> str:
         """Our name of a device or a partition."""
-        match = _PLAIN_DEVICE.fullmatch(device)
+        match = self._on_a_drive(device)
         if match is None:
             return text.plain(device.removeprefix("/dev/").removeprefix("mapper/"))
         target = self._targets[self._handle.device_index(match[1])]
@@ -84,7 +96,7 @@ class Volumes:
 
     def is_last(self, device: str) -> bool:
         """Whether nothing on its volume comes after it, so that it can be grown in place. Not said of LVM and RAID."""
-        match = _PLAIN_DEVICE.fullmatch(device)
+        match = self._on_a_drive(device)
         if match is None:
             return False
         if not match[2]:

@@ -82,10 +82,14 @@ class Reporter:
 
         Raises: errors.Cancelled when somebody asked for it, base.Interrupted when the daemon is ending.
         """
-        if self._is_closing():
-            raise base.Interrupted
+        self.check_closing()
         if not self._is_shielded and self._hears_cancel():
             raise errors.Cancelled
+
+    def check_closing(self) -> None:
+        """Call it in loops that must not be cancelled. Raises: base.Interrupted when the daemon is ending."""
+        if self._is_closing():
+            raise base.Interrupted
 
     def shield(self) -> None:
         """From now on the operation cannot be cancelled: it is being undone, or all but done."""

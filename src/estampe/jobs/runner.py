@@ -36,14 +36,15 @@ class Work:
     """
 
     operation: operation.Operation  # as this run began it: a body may only go by its ids, its request and created_at
-    steps: base.Steps
+    steps: CancellableSteps
     undo: undo.Undo
     progress: progress.Reporter
 
 
 OperationBody = Callable[[Work], dict[str, Any] | None]  # returns the operation's result, JSON-able
 
-# Undoes what another generation's body did, by the recorded results of its steps; registers nothing with `work.undo`.
+# Undoes what another generation's body did, by the recorded results of its steps: it registers with `work.undo` what is then
+# run, each part whatever becomes of the others (or does it at once).
 OperationAbandon = Callable[[Work, Mapping[str, Any]], None]
 
 
@@ -73,13 +74,14 @@ def abandoned_body(
             return
         with _logged_as(work):
             work.progress.shield()
-            record = errors.OperationOutdated(operation=str(operation_id)).to_record()
+            outdated = errors.OperationOutdated(operation=str(operation_id))
             try:
                 abandon(work, outcomes)
             except Exception as error:  # noqa: BLE001 - the edge of an operation
                 _log.exception("operation %s could not be undone", operation_id)
-                record["facts"]["not_undone"] = str(error)
-            _end(operations, operation_id, _Outcome(operation.State.FAILED, error=record), clock, meter)
+                work.undo.failures.append(str(error))
+            work.undo.run(outdated)
+            _end(operations, operation_id, _failed(outdated, work.undo.failures), clock, meter)
 
     return run
 
@@ -128,7 +130,7 @@ class _Outcome:
     error: dict[str, Any] | None = None
 
 
-class _CancellableSteps:
+class CancellableSteps:
     """Steps that look for a cancel first, inside the step, so that what they saw is its recorded outcome."""
 
     def __init__(self, steps: base.Steps, reporter: progress.Reporter) -> None:
@@ -136,9 +138,11 @@ class _CancellableSteps:
         self._reporter = reporter
         self.undo = undo.Undo(steps, before_run=reporter.shield)
 
-    def run(self, name: str, step: Callable[[], Any]) -> Any:
+    def run(self, name: str, step: Callable[[], Any], *, is_done: Callable[[], bool] = lambda: False) -> Any:
+        """As `base.Steps.run`. `is_done`: whether an earlier run, cut off before its record, has passed the point of no return."""
+
         def checked() -> Any:
-            if self.undo.is_kept:
+            if self.undo.is_kept or is_done():
                 self._reporter.shield()
             self._reporter.check_cancelled()
             return step()
@@ -146,6 +150,7 @@ class _CancellableSteps:
         return self._steps.run(name, checked)
 
     def is_closing(self) -> bool:
+        """As `base.Steps.is_closing`."""
         return self._steps.is_closing()
 
 
@@ -175,7 +180,7 @@ def _begin(
         is_closing=steps.is_closing,
         on_advance=lambda done_bytes: meter.advanced(row.kind, done_bytes),
     )
-    cancellable = _CancellableSteps(steps, reporter)
+    cancellable = CancellableSteps(steps, reporter)
     return Work(operation=row, steps=cancellable, undo=cancellable.undo, progress=reporter)
 
 

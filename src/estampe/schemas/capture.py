@@ -48,8 +48,9 @@ class PlannedVolume(wire.Answer):
     format: str
     path: str
     size_bytes: int
-    data_bytes: int | None
-    skipped_bytes: int | None
+    data_bytes: int
+    skipped_bytes: int
+    is_estimated: bool
 
 
 class CapturePlan(wire.Answer):

@@ -34,7 +34,7 @@ class InterfaceRequest(wire.Request):
     """One interface of the new server; without addresses it uses DHCP."""
 
     network: wire.Line | None = None
-    mac: Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$")] | None = None
+    mac: wire.Mac | None = None
     addresses: list[wire.InterfaceAddress] = pydantic.Field(default_factory=list, max_length=16)
     gateways: list[wire.Address] = pydantic.Field(default_factory=list, max_length=2)
     dns: list[wire.Address] = pydantic.Field(default_factory=list, max_length=8)

@@ -14,7 +14,7 @@ from typing import Annotated, Final
 
 import pydantic
 
-from estampe import errors
+from estampe import errors, units
 from estampe.model import listing
 
 REFERENCE_CHARACTERS: Final = 256  # names are at most 63 characters, ids 36; libvirt's own domain names may be longer
@@ -89,8 +89,17 @@ _is_line = pydantic.AfterValidator(check_line)
 Line = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=256), _is_line]
 Reference = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=REFERENCE_CHARACTERS), _is_line]
 Note = Annotated[str, pydantic.StringConstraints(max_length=4096), pydantic.AfterValidator(_text)]
-Tag = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/=+-]{0,63}$")]
-Target = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9]{1,32}$")]
+_TAG: Final = r"^[A-Za-z0-9][A-Za-z0-9._:/=+-]{0,63}$"
+_TARGET: Final = r"^[A-Za-z0-9]{1,32}$"
+_MAC: Final = r"^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$"
+_SENTENCES: Final = {
+    _TAG: "must be 1 to 64 of A-Z, a-z, 0-9 and . _ : / = + - and begin with a letter or digit",
+    _TARGET: "must be a volume as its server names it, as vda: 1 to 32 letters and digits",
+    _MAC: "must be a MAC address, as 52:54:00:12:34:56",
+}
+Tag = Annotated[str, pydantic.StringConstraints(pattern=_TAG)]
+Target = Annotated[str, pydantic.StringConstraints(pattern=_TARGET)]
+Mac = Annotated[str, pydantic.StringConstraints(pattern=_MAC)]
 Bytes = Annotated[int, pydantic.Field(ge=1, le=MAX_BYTES)]
 InterfaceAddress = Annotated[
     str, pydantic.StringConstraints(max_length=64), pydantic.AfterValidator(_interface_address)
@@ -128,5 +137,13 @@ def invalid_request(problems: list[dict[str, object]], *, skip: int = 0) -> erro
 def _reworded(problem: dict[str, object]) -> str:
     if problem["type"] == "extra_forbidden":
         return "there is no such field"
+    limits = problem.get("ctx")
+    if isinstance(limits, dict):
+        if limits.get("pattern") in _SENTENCES:
+            return _SENTENCES[limits["pattern"]]
+        if limits.get("le") == MAX_BYTES:
+            return f"must be at most {units.format_bytes(MAX_BYTES)}"
     text = str(problem["msg"]).removeprefix("Value error, ")
+    for described in ("Input should ", "String should ", "List should ", "Dictionary should "):
+        text = text.replace(described, "must ", 1) if text.startswith(described) else text
     return text[:1].lower() + text[1:]

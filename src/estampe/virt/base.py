@@ -8,8 +8,8 @@ Errors of every call: errors.HypervisorUnavailable (no connection), errors.Hyper
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from estampe.model import configuration, power
@@ -57,6 +57,9 @@ class Domain:
     nvram_path: str | None
     volumes: tuple[DomainVolume, ...]
     configuration: configuration.Configuration
+    live_only: tuple[
+        str, ...
+    ] = ()  # volumes of the running server that its definition has not, or elsewhere: "volume vdb"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,7 @@ class Capabilities:
     has_tpm_emulator: bool = False
     cpu_vendor: str | None = None  # None: not known
     cpu_features: frozenset[str] = frozenset()  # all that a guest's CPU can have here; empty: not known
+    most_cpus: Mapping[str, int] = field(default_factory=dict)  # by machine; one that is missing is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +106,11 @@ class Pool:
         """Whether its volumes are block devices (raw, fully allocated, with whatever bytes were there before)."""
         return self.kind in {"logical", "disk", "iscsi", "scsi", "mpath", "zfs"}
 
+    @property
+    def is_network(self) -> bool:
+        """Whether QEMU reaches its volumes over the network: they have no path on this host."""
+        return self.kind in {"rbd", "sheepdog", "gluster", "iscsi-direct"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolVolume:
@@ -110,6 +119,8 @@ class PoolVolume:
     pool: str
     name: str
     path: str
+    # As asked for, of one that was just made. Of one that was found, what the pool saw in the file, which may be a guest's
+    # doing (a raw volume with a VMDK's first bytes): never open a volume by it. What is not qcow2 is RAW.
     format: configuration.VolumeFormat
     size_bytes: int
     is_block_device: bool
@@ -259,7 +270,8 @@ class Host(Protocol):
     def define(self, xml: str) -> None:
         """Define or redefine (same name and UUID) a persistent domain.
 
-        Raises: errors.NameInUse where the name belongs to another UUID.
+        Raises: errors.NameInUse where the name belongs to another UUID; errors.HypervisorFailed where the host cannot give what
+        it says, as more CPUs than `Capabilities.most_cpus` of its machine.
         """
 
     def undefine(self, uuid: str) -> None:
@@ -283,8 +295,21 @@ class Host(Protocol):
     def get_pool(self, name: str) -> Pool:
         """Raises: errors.PoolNotFound."""
 
-    def create_volume(self, pool: str, name: str, *, size_bytes: int, format: configuration.VolumeFormat) -> PoolVolume:
-        """Make a sparse volume (a block pool: raw, of at least that size). Raises: errors.PoolNotFound, errors.NameInUse, errors.NoSpace."""
+    def create_volume(
+        self,
+        pool: str,
+        name: str,
+        *,
+        size_bytes: int,
+        format: configuration.VolumeFormat,
+        is_preallocated: bool = False,
+    ) -> PoolVolume:
+        """Make a sparse volume (a block pool: raw, of at least that size). Raises: errors.PoolNotFound, errors.NameInUse, errors.NoSpace.
+
+        `is_preallocated`: every cluster of a qcow2 volume has its place in the file from the beginning, as every byte of a raw
+        one has anyhow. Such a volume's metadata must be durable on return. They take time, in which the volume can be found but
+        not be used; `delete_volume` must wait for the end of its making.
+        """
 
     def takes_direct_io(self, pool: str) -> bool:
         """Whether its volumes can be opened past the page cache (O_DIRECT): not on every file system.

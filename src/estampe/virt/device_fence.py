@@ -64,8 +64,14 @@ def release(paths: Sequence[str]) -> None:
 
 
 def find_writer(path: str) -> int | None:
-    """The pid of a process that has the device open for writing, under whatever name; mount namespaces hide nothing from proc(5)."""
-    device = Path(path).stat().st_rdev
+    """The pid of a process that has the device open for writing, under whatever name; mount namespaces hide nothing from proc(5).
+
+    Raises: errors.VolumeGone.
+    """
+    try:
+        device = Path(path).stat().st_rdev
+    except OSError as error:
+        raise errors.VolumeGone(volume=path, path=path, detail=error.strerror or str(error)) from error
     for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
         with contextlib.suppress(OSError):  # it ended, or closed it
             found = descriptor.stat()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid as uuids
+import xml.etree.ElementTree as ET
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ CAPABILITIES: Final = base.Capabilities(
     has_tpm_emulator=False,
     cpu_vendor="Intel",
     cpu_features=frozenset({"sse2", "sse4.2"}),
+    most_cpus={"pc-q35-7.2": 288, "pc-i440fx-7.2": 255},
 )
 
 
@@ -50,11 +52,13 @@ class _Server:
     guest: fake_guest.FakeGuest = field(default_factory=fake_guest.FakeGuest)
     has_saved_state: bool = False
     is_persistent: bool = True
+    live_xml: str | None = None  # while it is on: its definition as it was started
     locks: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def turn_off(self) -> None:
         self.locks.close()
         self.state = power.PowerState.SHUT_OFF
+        self.live_xml = None
         self.guest.polls_left = None
 
     def summary(self) -> base.DomainSummary:
@@ -164,6 +168,7 @@ class FakeHost:
             has_saved_state=server.has_saved_state,
             has_checkpoints_or_snapshots=False,
             nvram_path=server.facts.nvram_path,
+            live_xml=server.live_xml,
             locate=self._pools.locate,
         )
 
@@ -190,6 +195,7 @@ class FakeHost:
                 undo.enter_context(image_lock.write_alone(tops))
                 server.locks = undo.pop_all()
             server.has_saved_state = False
+            server.live_xml = server.facts.xml
             server.guest.polls_left = None
             server.state = power.PowerState.PAUSED if is_paused else power.PowerState.RUNNING
 
@@ -211,6 +217,10 @@ class FakeHost:
     def define(self, xml: str) -> None:
         self._enter("define")
         facts = domain_xml.parse(xml)
+        most = domain_xml.most_cpus(ET.fromstring(xml), self._capabilities)  # noqa: S314 - our own, or a test's
+        if most is not None and facts.cpus > most:
+            detail = f"Maximum CPUs greater than specified machine type limit {most}"
+            raise errors.HypervisorFailed(action=f"define {facts.name}", detail=detail)
         with self._lock:
             other = next((each for each in self._servers.values() if each.facts.name == facts.name), None)
             if other is not None and other.facts.uuid != facts.uuid:
@@ -268,11 +278,17 @@ class FakeHost:
         return self._pools.get(pool).volume_name(wanted)
 
     def create_volume(
-        self, pool: str, name: str, *, size_bytes: int, format: configuration.VolumeFormat
+        self,
+        pool: str,
+        name: str,
+        *,
+        size_bytes: int,
+        format: configuration.VolumeFormat,
+        is_preallocated: bool = False,
     ) -> base.PoolVolume:
         self._enter("create_volume", name)
         with self._lock:
-            return self._pools.get(pool).create(name, size_bytes, format)
+            return self._pools.get(pool).create(name, size_bytes, format, is_preallocated=is_preallocated)
 
     def find_volume(self, pool: str, name: str) -> base.PoolVolume | None:
         self._enter("find_volume")
@@ -350,5 +366,5 @@ class FakeHost:
 
     def _top_path(self, disk: domain_xml.Disk) -> str:
         source, format_name = disk.layers[0]
-        path = source.path or self._pools.locate(source.pool or "", source.volume or "")
+        path = source.path or self._pools.locate(source.pool or "", source.volume or "") or ""
         return backing_chain.resolve(disk.target, [(path, format_name)], is_complete=True)[0].path

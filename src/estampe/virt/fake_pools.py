@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid as uuids
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +12,7 @@ from estampe import errors, units
 from estampe.model import configuration
 from estampe.virt import backing_chain, base, qemu_img
 
+_QCOW2_HEADS: Final = {b"QFI\xfb\0\0\0\2", b"QFI\xfb\0\0\0\3"}  # magic and version
 _USED_BYTES: Final = b"\xa5" * 4096  # what a block device holds from its last use
 
 
@@ -23,7 +24,7 @@ class FakePool:
     directory: Path
     kind: str
     capacity_bytes: int
-    formats: dict[str, configuration.VolumeFormat] = field(default_factory=dict)  # by volume name
+    made: set[str] = field(default_factory=set)  # names of volumes
     identities: dict[str, str] = field(default_factory=dict)  # of partitions, by volume name
     takes_direct_io: bool = True
 
@@ -42,9 +43,11 @@ class FakePool:
         """As virt.base.Host.volume_name."""
         if self.kind != "disk":
             return wanted
-        return next(name for number in range(1, 129) if (name := f"part{number}") not in self.formats)
+        return next(name for number in range(1, 129) if (name := f"part{number}") not in self.made)
 
-    def create(self, name: str, size_bytes: int, volume_format: configuration.VolumeFormat) -> base.PoolVolume:
+    def create(
+        self, name: str, size_bytes: int, volume_format: configuration.VolumeFormat, *, is_preallocated: bool = False
+    ) -> base.PoolVolume:
         """As virt.base.Host.create_volume."""
         facts = self.facts()
         if (self.directory / name).exists() or name != self.volume_name(name):
@@ -54,16 +57,17 @@ class FakePool:
         if facts.is_block and facts.available_bytes < size_bytes:
             needed, available = units.format_bytes(size_bytes), units.format_bytes(facts.available_bytes)
             raise errors.NoSpace(where=f"the storage pool {self.name}", needed=needed, available=available)
-        self._make(self.directory / name, size_bytes, volume_format, is_used=facts.is_block)
-        self.formats[name] = volume_format
+        if volume_format is configuration.VolumeFormat.QCOW2:
+            path = str(self.directory / name)
+            qemu_img.create(path, format=volume_format, size_bytes=size_bytes, is_preallocated=is_preallocated)
+        else:
+            self._make_raw(self.directory / name, size_bytes, is_used=facts.is_block)
+        self.made.add(name)
         if self.kind == "disk":
             self.identities[name] = str(uuids.uuid4())
         return self.volume(name)
 
-    def _make(self, path: Path, size: int, volume_format: configuration.VolumeFormat, *, is_used: bool) -> None:
-        if volume_format is configuration.VolumeFormat.QCOW2:
-            qemu_img.create(str(path), format=volume_format, size_bytes=size)
-            return
+    def _make_raw(self, path: Path, size: int, *, is_used: bool) -> None:
         with path.open("wb") as file:
             file.write(_USED_BYTES * (is_used and size >= len(_USED_BYTES)))
             file.truncate(size)
@@ -71,21 +75,22 @@ class FakePool:
     def volume(self, name: str) -> base.PoolVolume:
         """The volume of that name, which must be there."""
         path = self.directory / name
-        layer = base.Layer(path=str(path), format=self.format_of(name), is_block_device=False)
+        probed = self._probed(path)
         return base.PoolVolume(
             pool=self.name,
             name=name,
             path=str(path),
-            format=layer.format,
-            size_bytes=backing_chain.virtual_size(name, layer),
+            format=probed,
+            size_bytes=_size(path, probed),
             is_block_device=self.facts().is_block,
             identity=self.identities.get(name),
         )
 
-    def format_of(self, name: str) -> configuration.VolumeFormat:
-        """The format told at creation; a file that a test put there is qcow2 by its name, else raw."""
-        by_name = configuration.VolumeFormat.QCOW2 if name.endswith(".qcow2") else configuration.VolumeFormat.RAW
-        return self.formats.get(name, by_name)
+    def _probed(self, path: Path) -> configuration.VolumeFormat:
+        """By content, as libvirt does at a pool's refresh; anything but qcow2 is told as raw."""
+        with path.open("rb") as file:
+            is_qcow2 = file.read(8) in _QCOW2_HEADS and not self.facts().is_block
+        return configuration.VolumeFormat.QCOW2 if is_qcow2 else configuration.VolumeFormat.RAW
 
     def find(self, name: str) -> base.PoolVolume | None:
         """The volume, or None."""
@@ -94,7 +99,7 @@ class FakePool:
     def delete(self, name: str) -> None:
         """Remove a volume; a missing one is fine."""
         (self.directory / name).unlink(missing_ok=True)
-        self.formats.pop(name, None)
+        self.made.discard(name)
         self.identities.pop(name, None)
 
 
@@ -136,9 +141,20 @@ class FakePools:
         """All active ones, by name."""
         return [self._pools[name] for name in sorted(self._pools) if name not in self._stopped]
 
-    def locate(self, pool: str, volume: str) -> str:
-        """The path of a pool's volume. Raises: errors.PoolNotFound, errors.VolumeGone."""
+    def locate(self, pool: str, volume: str) -> str | None:
+        """The path of a pool's volume; None of a pool on the network. Raises: errors.PoolNotFound, errors.VolumeGone."""
+        if self.get(pool).facts().is_network:
+            return None
         found = self.get(pool).find(volume)
         if found is None:
             raise errors.VolumeGone(volume=volume, path=f"{pool}/{volume}", detail="the pool has no such volume")
         return found.path
+
+
+def _size(path: Path, volume_format: configuration.VolumeFormat) -> int:
+    """The size that the format gives; a file that only begins like its format has the size of its bytes."""
+    raw = base.Layer(path=str(path), format=configuration.VolumeFormat.RAW, is_block_device=False)
+    try:
+        return backing_chain.virtual_size(path.name, replace(raw, format=volume_format))
+    except errors.ChainUnsupported:
+        return backing_chain.virtual_size(path.name, raw)

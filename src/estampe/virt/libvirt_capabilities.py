@@ -56,6 +56,7 @@ def _read(connection: Any, kind: Literal["kvm", "qemu"], architecture: str) -> b
         has_tpm_emulator="emulator" in _values(domain, "tpm", "backendModel"),
         cpu_vendor=vendor,
         cpu_features=features,
+        most_cpus=_most_cpus(guest, domain, machine),
     )
 
 
@@ -80,6 +81,19 @@ def _cpu(
 def _aliases(guest: ET.Element) -> dict[str, str]:
     """q35 -> pc-q35-7.2."""
     return {machine.text or "": machine.get("canonical", "") for machine in guest.iterfind("machine[@canonical]")}
+
+
+def _most_cpus(guest: ET.Element, domain: ET.Element, asked: str | None) -> dict[str, int]:
+    """By machine. Only a machine's own domain capabilities know KVM's limit, which is the same for all: see `asked`."""
+    listed = {
+        machine.text or "": int(machine.get("maxCpus", "0"))
+        for machine in guest.iterfind("machine[@maxCpus]")
+        if machine.get("canonical") is None
+    }
+    vcpu = domain.find("vcpu[@max]")
+    most = int(vcpu.get("max", "0")) if vcpu is not None else 0
+    is_lower = 0 < most < listed.get(asked or "", 0)
+    return {machine: min(cpus, most) if is_lower else cpus for machine, cpus in listed.items() if cpus > 0}
 
 
 def _values(domain: ET.Element, device: str, name: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import uuid as uuids
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -80,14 +81,15 @@ class Domains:
         summary = self.find_domain(name_or_uuid)
         if summary is None:
             raise errors.ServerNotFound(server=name_or_uuid)
-        xml, has_saved_state, has_points = self.on(summary.uuid, f"read {summary.name}", _definition)
-        facts = domain_xml.parse(xml)
+        told = self.on(summary.uuid, f"read {summary.name}", _definition)
+        facts = domain_xml.parse(told.xml)
         return domain_reading.read(
             facts,
             summary,
-            has_saved_state=has_saved_state,
-            has_checkpoints_or_snapshots=has_points,
+            has_saved_state=told.has_saved_state,
+            has_checkpoints_or_snapshots=told.has_points,
             nvram_path=_nvram_path(facts),
+            live_xml=told.live_xml,
             locate=self._locate,
         )
 
@@ -120,11 +122,24 @@ class Domains:
             self.on(uuid, f"undefine {uuid}", lambda domain: domain.undefineFlags(_FORGET_ALL))
 
 
-def _definition(domain: Any) -> tuple[str, bool, bool]:
-    """(persistent XML, has a saved state, has checkpoints or snapshots). No secrets are asked for."""
-    xml = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-    has_points = bool(domain.snapshotNum() or domain.listAllCheckpoints())
-    return xml, bool(domain.hasManagedSaveImage()), has_points
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What libvirt says of a domain."""
+
+    xml: str  # the persistent definition
+    live_xml: str | None  # of the running server
+    has_saved_state: bool
+    has_points: bool  # checkpoints or snapshots
+
+
+def _definition(domain: Any) -> _Told:
+    """No secrets are asked for."""
+    return _Told(
+        xml=domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE),
+        live_xml=domain.XMLDesc(0) if domain.isActive() else None,
+        has_saved_state=bool(domain.hasManagedSaveImage()),
+        has_points=bool(domain.snapshotNum() or domain.listAllCheckpoints()),
+    )
 
 
 def _nvram_path(facts: domain_xml.Facts) -> str | None:

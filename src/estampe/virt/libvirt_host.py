@@ -99,9 +99,17 @@ class LibvirtHost:
         return self._pools.get_pool(name)
 
     def create_volume(
-        self, pool: str, name: str, *, size_bytes: int, format: configuration.VolumeFormat
+        self,
+        pool: str,
+        name: str,
+        *,
+        size_bytes: int,
+        format: configuration.VolumeFormat,
+        is_preallocated: bool = False,
     ) -> base.PoolVolume:
-        return self._pools.create_volume(pool, name, size_bytes=size_bytes, format=format)
+        return self._pools.create_volume(
+            pool, name, size_bytes=size_bytes, format=format, is_preallocated=is_preallocated
+        )
 
     def takes_direct_io(self, pool: str) -> bool:
         return direct_io.is_taken_by(self._pools.get_pool(pool))

@@ -1,6 +1,6 @@
 """Volumes served over NBD on a unix socket by qemu-nbd: the way to read and write any format QEMU knows.
 
-Read-only by default, over a chain told in full; a fence keeps servers from being started on it meanwhile.
+Read-only by default, over a chain told in full; a fence keeps servers from being started on it meanwhile, unless it is shared.
 """
 
 from __future__ import annotations
@@ -63,10 +63,14 @@ def export(
     *,
     socket_dir: Path,
     is_read_only: bool = True,
+    is_shared: bool = False,
     connections: int = 8,
     tuning: Tuning = _DEFAULT_TUNING,
 ) -> Iterator[Export]:
     """Serve the chain until the block is left. Writes go to the top layer alone.
+
+    `is_shared` (read-only): without a fence and without QEMU's locks. Nobody is kept from writing, and what is read beside a
+    writer is no state that the volume ever had.
 
     The server dies with the calling thread (see process.start): call it from one that lives as long as the export.
 
@@ -76,10 +80,16 @@ def export(
     fenced = chain if is_read_only else chain[1:]  # qemu-nbd itself holds the top layer that it writes to
     socket_path = _socket_path(socket_dir)
     with contextlib.ExitStack() as undo:
-        undo.enter_context(image_lock.fence([layer.path for layer in fenced]))
+        undo.enter_context(image_lock.fence([] if is_shared else [layer.path for layer in fenced]))
         messages = undo.enter_context(tempfile.TemporaryFile())
         child = process.start(
-            _argv(chain, socket_path, is_read_only=is_read_only, connections=connections, tuning=tuning),
+            _argv(
+                block_description.file_name(chain, is_shared=is_shared),
+                socket_path,
+                is_read_only=is_read_only,
+                connections=connections,
+                tuning=tuning,
+            ),
             stdout=subprocess.DEVNULL,
             stderr=messages.fileno(),
         )
@@ -96,9 +106,7 @@ def _socket_path(directory: Path) -> str:
     return path
 
 
-def _argv(
-    chain: Sequence[base.Layer], socket_path: str, *, is_read_only: bool, connections: int, tuning: Tuning
-) -> list[str]:
+def _argv(file_name: str, socket_path: str, *, is_read_only: bool, connections: int, tuning: Tuning) -> list[str]:
     return [
         process.find_program("qemu-nbd", package="qemu-utils"),
         *(["--read-only"] if is_read_only else []),
@@ -109,7 +117,7 @@ def _argv(
         f"--aio={tuning.aio}",
         f"--discard={tuning.discard}",
         f"--detect-zeroes={tuning.detect_zeroes}",
-        block_description.file_name(chain),
+        file_name,
     ]
 
 

@@ -296,6 +296,7 @@ class Captures:
             size_bytes=12 * GIB,
             data_bytes=5 * GIB,
             skipped_bytes=7 * GIB,
+            is_estimated=False,
         )
         return capture_request.CapturePlan(
             server_name=request.server,

@@ -1,4 +1,4 @@
-"""Reading a volume in place, by its map."""
+"""Reading and writing a volume in place, by its map."""
 
 import random
 
@@ -83,3 +83,51 @@ def test_extents_are_those_of_the_other_reader(reader):
 def test_a_range_outside_is_refused(reader):
     with pytest.raises(errors.BlockIOFailed):
         reader.read(500, 13)
+
+
+# --- writing ---
+
+PLACES = [_placed(0, 100, DATA, 0, 700), _placed(100, 300, DATA, 0, 50), _placed(400, 112, DATA, 0, 400)]
+
+
+@pytest.fixture
+def path(tmp_path):
+    made = tmp_path / "file"
+    made.write_bytes(b"M" * 1000)  # metadata, all of it: nothing of it may change
+    return made
+
+
+def _volume(path):
+    stored = path.read_bytes()
+    return b"".join(stored[run.host_offset : run.host_offset + run.extent.length] for run in PLACES)
+
+
+def test_any_range_is_written_to_its_places_and_nowhere_else(path):
+    rng = random.Random(4)
+    expected = bytearray(_volume(path))
+    with mapped.MappedWriter(str(path), PLACES, is_zeroed=True) as writer:
+        assert (writer.size_bytes, writer.is_zeroed) == (512, True)
+        for nth in range(300):
+            start = rng.randrange(512)
+            length = rng.randrange(1, 513 - start)
+            data = bytes(length) if nth % 3 == 0 else rng.randbytes(length)
+            writer.zero(start, length) if nth % 3 == 0 else writer.write(start, memoryview(data))
+            expected[start : start + length] = data
+            assert _volume(path) == expected
+    stored = path.read_bytes()
+    assert len(stored) == 1000
+    assert stored[:50] + stored[350:400] + stored[512:700] + stored[800:] == b"M" * 488
+
+
+def test_a_write_outside_the_volume_is_refused_though_the_file_goes_on(path):
+    with mapped.MappedWriter(str(path), PLACES, is_zeroed=True) as writer:
+        for call in (lambda: writer.write(500, b"x" * 13), lambda: writer.zero(-1, 1), lambda: writer.zero(0, 513)):
+            with pytest.raises(errors.BlockIOFailed, match="512 bytes"):
+                call()
+    assert path.read_bytes() == b"M" * 1000
+
+
+def test_a_volume_without_a_byte_takes_nothing(path):
+    with mapped.MappedWriter(str(path), [], is_zeroed=True) as writer:
+        writer.write(0, b"")
+        assert writer.size_bytes == 0

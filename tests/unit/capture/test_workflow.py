@@ -1,18 +1,24 @@
 """Capture from request to template on a fake host, cut off at every step, failing and cancelled."""
 
 import dataclasses
+import os
+import random
+import subprocess
 import uuid
 from pathlib import Path
 
 import pytest
-from site_under_test import CLEAN, OWNER, SIZE
+from site_under_test import CHUNK, CLEAN, OWNER, SIZE
 
 from estampe import errors
 from estampe.capture import request as requests
-from estampe.model import listing, operation, power
+from estampe.jobs import memory as memory_engine
+from estampe.model import configuration, listing, operation, power
 from estampe.model import template as templates
 from estampe.store import chunks as store_chunks
 from estampe.store import manifests
+from estampe.virt import base as virt
+from estampe.virt import domain_xml, qemu_img
 
 STEPS = ["examine", "reserve", "stop", "copy", "restore power", "finish", "store manifest", "publish", "clean up"]
 
@@ -105,6 +111,100 @@ def test_a_cancel_before_any_step_undoes_everything_or_comes_too_late(site, step
     assert site.leftovers() == CLEAN
 
 
+def test_a_cancel_that_comes_between_the_publishing_and_its_record_comes_too_late(site):
+    site.add_server()
+    started = site.capture()
+    site.kill_at("publish", "inside")
+    assert site.engine.run_pending() is False
+    site.services.operations.cancel(OWNER, str(started.id))
+    site.engine = site.engine.relaunch()
+    site._start_daemon()
+    assert site.succeed(started).result["template"] == "web@1"
+    assert [found.state for found in _listed(site)] == [templates.State.ACTIVE]
+    assert _content(site, "web@1") == site.volume_bytes("web.raw")
+    assert site.leftovers() == CLEAN
+
+
+def test_a_libvirt_that_is_away_when_the_power_is_given_back_is_waited_for(site):
+    server = site.add_server(is_running=True)
+    started = site.capture()
+    site.kill_at("restore power", "begin")
+    assert site.engine.run_pending() is False
+    site.engine = site.engine.relaunch()
+    site._start_daemon()
+    site.host.fail_next("start", errors.HypervisorUnavailable(uri="qemu:///system", detail="refused"), times=100)
+    site.succeed(started)
+    assert site.host.power_state(server) is power.PowerState.RUNNING
+
+
+def _abandon(site, started):
+    """The next life of the daemon is of another generation."""
+    site.engine = memory_engine.MemoryEngine(generation=2, records=site.engine.records)
+    site._start_daemon()
+    site.run()
+    ended = site.outcome(started)
+    assert (ended.state, ended.error["code"]) == (operation.State.FAILED, "operation-outdated")
+    assert site.leftovers() == CLEAN
+    return ended.error["facts"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_capture_of_another_generation_is_undone_or_left_published(site, step):
+    server = site.add_server(is_running=True)
+    started = site.capture()
+    site.kill_at(step, "begin")
+    assert site.engine.run_pending() is False
+    assert "not_undone" not in _abandon(site, started)
+    assert site.host.power_state(server) is power.PowerState.RUNNING
+    is_published = step == "clean up"
+    assert [found.state for found in _listed(site)] == [templates.State.ACTIVE] * is_published
+    assert len(list(site.store.list_manifests())) == is_published
+
+
+@pytest.mark.parametrize("step", ["stop", "finish", "publish"])
+def test_an_abandoned_capture_starts_no_server_that_another_has_shut_down(site, step):
+    server = site.add_server(is_running=True)
+    started = site.capture()
+    site.kill_at(step, "begin")
+    assert site.engine.run_pending() is False
+    site.host.power_off(server)
+    _abandon(site, started)
+    assert site.host.power_state(server) is power.PowerState.SHUT_OFF
+
+
+def test_an_abandoned_capture_starts_a_server_that_it_may_have_stopped(site):
+    server = site.add_server(is_running=True)
+    started = site.capture()
+    site.kill_at("stop", "inside")
+    assert site.engine.run_pending() is False
+    assert not site.host.power_state(server).is_active
+    _abandon(site, started)
+    assert site.host.power_state(server) is power.PowerState.RUNNING
+
+
+def test_what_of_an_abandoned_capture_cannot_be_undone_does_not_keep_the_rest(site):
+    site.add_server(is_running=True)
+    started = site.capture()
+    site.kill_at("copy", "begin")
+    assert site.engine.run_pending() is False
+    site.host.fail_next("start", errors.HypervisorUnavailable(uri="qemu:///system", detail="refused"), times=10_000)
+    assert "could not restore power" in _abandon(site, started)["not_undone"]
+    assert _listed(site) == []
+
+
+def test_a_row_that_a_capture_left_behind_can_be_deleted_and_one_that_is_captured_cannot(site):
+    site.add_server()
+    started = site.capture()
+    site.kill_at("copy", "begin")
+    assert site.engine.run_pending() is False
+    (row,) = _listed(site)
+    with pytest.raises(errors.TemplateStateForbids, match="cancel that operation"):
+        site.services.life.delete(OWNER, str(row.id), by="ada")
+    site.installation.rows.finish(started.id, operation.State.FAILED, at=row.created_at)
+    site.services.life.delete(OWNER, str(row.id), by="ada")
+    assert _listed(site) == []
+
+
 @pytest.mark.parametrize("event", ["begin", "inside", "end"])
 @pytest.mark.parametrize("undone", ["restore power", "forget template", "clean up"])
 def test_a_kill_while_undoing_ends_undone(site, undone, event):
@@ -185,6 +285,78 @@ def test_a_server_started_while_it_is_captured_fails_the_capture(site):
     assert _listed(site) == []
 
 
+def _cut_off_before_the_copy(site):
+    started = site.capture()
+    site.kill_at("copy", "begin")
+    assert site.engine.run_pending() is False
+    site.engine = site.engine.relaunch()
+    site._start_daemon()
+    return started
+
+
+def _fails_as_changed(site, server, started, *words):
+    site.run()
+    ended = site.outcome(started)
+    assert (ended.state, ended.error["code"]) == (operation.State.FAILED, "server-changed")
+    assert all(word in ended.error["message"] for word in words)
+    assert site.host.power_state(server) is power.PowerState.RUNNING
+    assert _listed(site) == []
+    assert site.leftovers() == CLEAN
+
+
+def test_a_snapshot_taken_while_the_guest_shuts_down_is_not_lost_without_a_word(site):
+    server = site.add_server(is_running=True)
+    (volume,) = site.host.get_domain(server).volumes
+    started = _cut_off_before_the_copy(site)
+    top = site.directory / "snapshot.qcow2"
+    qemu_img.create(str(top), format=configuration.VolumeFormat.QCOW2, backing=volume.chain[0])
+    site.host.define(domain_xml.plain("web", server, [_new_volume(top, configuration.VolumeFormat.QCOW2)]))
+    _fails_as_changed(site, server, started, "vda", "snapshot.qcow2", "web.raw")
+
+
+def test_a_volume_that_grew_since_it_was_looked_at_is_told(site):
+    server = site.add_server(is_running=True)
+    started = _cut_off_before_the_copy(site)
+    with Path(site.host.find_volume("pool", "web.raw").path).open("r+b") as stream:
+        stream.truncate(2 * SIZE)
+    _fails_as_changed(site, server, started, "vda", str(SIZE), str(2 * SIZE))
+
+
+def test_a_volume_that_was_detached_since_it_was_looked_at_is_told(site):
+    server = site.add_server(is_running=True)
+    started = _cut_off_before_the_copy(site)
+    site.host.define(domain_xml.plain("web", server))
+    _fails_as_changed(site, server, started, "no volume vda")
+
+
+def _new_volume(path, volume_format):
+    return virt.NewVolume(
+        target="vda", bus="virtio", path=str(path), format=volume_format, is_block_device=False, serial=None,
+        boot_order=None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("is_overlaid", [False, True], ids=["raw", "qcow2 over raw"])
+def test_a_volume_that_is_no_whole_sectors_becomes_a_template_that_can_be_deployed(site, is_overlaid):
+    path = site.directory / "odd.raw"
+    data = random.Random(1).randbytes(3 * CHUNK + 1000)
+    path.write_bytes(data)
+    volume = _new_volume(path, configuration.VolumeFormat.RAW)
+    if is_overlaid:
+        top = site.directory / "top.qcow2"
+        below = virt.Layer(path=str(path), format=volume.format, is_block_device=False)
+        qemu_img.create(str(top), format=configuration.VolumeFormat.QCOW2, backing=below)
+        volume = _new_volume(top, configuration.VolumeFormat.QCOW2)
+    site.host.add_server("odd", volumes=[volume])
+    site.succeed(site.capture("odd"))
+    assert _content(site, "odd") == data + bytes(24)
+    site.succeed(site.deploy("odd", "new", is_started=False))
+    (made,) = site.host.get_domain("new").volumes
+    assert made.size_bytes == 3 * CHUNK + 1024
+    if not is_overlaid:
+        assert Path(made.chain[0].path).read_bytes() == data + bytes(24)
+
+
 def test_unknown_servers_volumes_and_names_are_told(site):
     site.add_server()
     with pytest.raises(errors.ServerNotFound):
@@ -204,19 +376,76 @@ def test_a_saved_server_is_refused(site):
         site.capture()
 
 
+def test_a_server_whose_name_no_template_can_have_needs_one_by_option(site):
+    site.add_server("Estampe Audit C")
+    with pytest.raises(errors.InvalidRequest, match=r"name: .*'Estampe Audit C'.*give one with --name"):
+        site.capture("Estampe Audit C")
+    site.succeed(site.capture("Estampe Audit C", name="audit", stop_timeout_seconds=0))
+    with pytest.raises(errors.InvalidRequest, match="stop_timeout_seconds"):
+        site.capture("Estampe Audit C", name="audit", stop_timeout_seconds=-1)
+
+
+def test_a_server_with_a_volume_that_its_restart_would_lose_is_refused(site):
+    server = site.add_server(is_running=True)
+    site.host.define(domain_xml.plain("web", server))
+    for ask in (site.services.captures.start, site.services.captures.plan):
+        with pytest.raises(errors.ServerStateForbids, match="volume vda"):
+            ask(OWNER, requests.CaptureRequest(server="web"))
+    assert site.host.power_state(server) is power.PowerState.RUNNING
+
+
 def test_a_plan_has_the_numbers_and_touches_nothing(site):
     server = site.add_server(is_running=True)
     calls = list(site.host.calls)
     plan = site.services.captures.plan(OWNER, requests.CaptureRequest(server="web"))
     assert (plan.template_name, plan.template_version) == ("web", 1)
-    assert plan.volumes[0].size_bytes == SIZE
+    (volume,) = plan.volumes
+    assert volume.size_bytes == SIZE == volume.data_bytes + volume.skipped_bytes
+    assert volume.is_estimated
+    assert 0 < plan.estimated_new_bytes < volume.data_bytes < SIZE
     assert site.host.calls == calls
     site.host.power_off(server)
     plan = site.services.captures.plan(OWNER, requests.CaptureRequest(server="web"))
     assert 0 < plan.volumes[0].data_bytes < SIZE
     assert plan.volumes[0].data_bytes + plan.volumes[0].skipped_bytes == SIZE
     assert 0 < plan.estimated_new_bytes <= plan.volumes[0].data_bytes + 4096
+    assert not plan.volumes[0].is_estimated
     assert _listed(site) == []
+
+
+def test_a_plan_of_a_server_that_is_captured_is_refused(site):
+    site.add_server()
+    started = site.capture()
+    with pytest.raises(errors.ServerBusy, match=str(started.id)):
+        site.services.captures.plan(OWNER, requests.CaptureRequest(server="web"))
+
+
+class _StartingChunks:
+    """Estimates chunks, and starts a server meanwhile."""
+
+    def __init__(self, host, server):
+        self.host, self.server = host, server
+
+    def estimate(self, plain):
+        self.host.start(self.server)
+        return len(plain)
+
+
+@pytest.mark.parametrize("volume_format", list(configuration.VolumeFormat))
+def test_a_plan_keeps_nobody_from_starting_the_server(site, volume_format):
+    path = site.directory / "volume"
+    qemu_img.create(str(path), format=volume_format, size_bytes=SIZE)
+    if volume_format is configuration.VolumeFormat.RAW:  # qemu-img has written to its first block
+        os.truncate(path, 0)
+        os.truncate(path, SIZE)
+    write = ["qemu-io", "-f", volume_format, "-c", "write -P 7 64k 128k", path]
+    subprocess.run(write, check=True, capture_output=True, timeout=60)
+    server = site.host.add_server("other", volumes=[_new_volume(path, volume_format)])
+    captures = site.services.captures
+    estimator = dataclasses.replace(captures.estimator, chunks=_StartingChunks(site.host, server))
+    plan = dataclasses.replace(captures, estimator=estimator).plan(OWNER, requests.CaptureRequest(server="other"))
+    assert plan.volumes[0].data_bytes == plan.estimated_new_bytes == 2 * CHUNK
+    assert site.host.power_state(server) is power.PowerState.RUNNING
 
 
 def test_a_template_and_what_it_records_can_be_shown(site):

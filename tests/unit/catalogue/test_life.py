@@ -27,8 +27,8 @@ def stocked(site):
 
 
 @pytest.fixture
-def trashless(tmp_path, migrated):
-    made = site_under_test.Site(tmp_path, migrated, trash_days=0)
+def trashless(tmp_path, migrated, short_directory):
+    made = site_under_test.Site(tmp_path, migrated, run_directory=short_directory, trash_days=0)
     made.add_server()
     made.succeed(made.capture())
     yield made

@@ -120,7 +120,8 @@ def test_they_are_shown_to_people(run: conftest.CommandLine, path: str) -> None:
         (["--set", "least.memory=much"], "not a size"),
         (["--set", "tuned.colour=red"], "tuned.colour"),
         (["--set", "tuned.io=native"], "tuned.io"),
-        (["--unset", "colour"], "unset"),
+        (["--unset", "colour"], "error: --unset"),
+        (["--set", "tuned_for="], "error: tuned_for:"),
         (["--characteristics", "/nowhere"], "cannot be read"),
     ],
 )

@@ -47,7 +47,7 @@ _CAPTURED = {
         ("retention set ci-* --keep-last 5 --keep-days 14", ["and those younger than 14 days"]),
         ("retention list", ["PATTERN"]),
         ("retention apply --dry-run", ["no template is matched"]),
-        ("capture web-01 --dry-run", ["web-01@3", "7 GiB", "5 GiB", "CD-ROM sda: removable", "a warning", "shut down by"]),
+        ("capture web-01 --dry-run", ["web-01@3", "7 GiB", "5 GiB", "new in the store   about", "CD-ROM sda: removable", "a warning", "shut down by"]),
         ("template tune web@1 --profile linux-server", ["tuned web@1", "one per CPU", "free-page-reporting", "unmap"]),
         ("template edit web@1 --set tuned_for=builds", ["changed web@1"]),
         ("profile list", ["linux-server", "linux-database", "Linux with a database"]),
@@ -250,6 +250,58 @@ def test_what_is_not_understood_ends_before_anything_is_asked(
     assert result.exit_code == 2, result.output
     assert result.stderr
     assert world.calls == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("deploy web n --memory 4096TiB", "--memory: must be at most"),
+        ("deploy web n --address 192.0.2.10", "--address: must be an address with its prefix length"),
+        ("deploy web n --volume a-b=2GiB", "--volume a-b: must be a volume as its server names it"),
+        ("deploy web n --gateway 1.2.3.4 --gateway x", "--gateway: must be an address without prefix"),
+        ("capture web-01 --tag a,b", "--tag: must be 1 to 64 of"),
+        ("capture web-01 --stop-timeout 48h", "--stop-timeout: must be less than or equal to 86400"),
+        ("capture web-01 --name", "Option '--name' requires an argument"),
+    ],
+)
+def test_what_is_wrong_is_told_by_the_option_in_words(run: conftest.CommandLine, arguments: str, told: str) -> None:
+    result = run(*arguments.split())
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert "^[" not in result.stderr  # no pattern
+
+
+def test_what_the_daemon_finds_wrong_is_told_by_the_option_too(run: conftest.CommandLine, world: fakes.World) -> None:
+    for field, option in (("memory", "--memory"), ("dns of interface 2", "--dns of interface 2"), ("odd", "odd")):
+        world.failure = errors.InvalidRequest(field=field, problem="is wrong")
+        assert run("deploy", "web", "n").stderr == f"error: {option}: is wrong\n"
+    world.failure = errors.InvalidRequest(field="name", problem="is wrong")
+    assert run("deploy", "web", "n").stderr == "error: NAME: is wrong\n"
+    assert run("capture", "web-01").stderr == "error: --name: is wrong\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "operation list --limit 0 -o json",
+        "operation list --output json --limit 0",
+        "server list --nonsense --output=json",
+        "template edit web@1 -o json",
+        "nonsense -o json",
+        "--nonsense server list -o json",
+        "deploy web --output json",
+    ],
+)
+def test_programs_get_a_problem_for_a_line_that_is_not_understood(run: conftest.CommandLine, arguments: str) -> None:
+    result = run(*arguments.split())
+    assert (result.exit_code, result.stdout) == (2, "")
+    problem = json.loads(result.stderr)
+    assert problem["code"] == "invalid-request"
+    assert problem["facts"]["field"] == "command line"
+
+
+def test_json_behind_two_dashes_is_no_choice(run: conftest.CommandLine) -> None:
+    assert run("operation", "show", "--limit", "--", "-o", "json").stderr.startswith("Usage: ")
 
 
 def test_a_private_key_is_never_sent(run: conftest.CommandLine, world: fakes.World, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import pty
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -153,7 +154,10 @@ def test_a_dry_sweep_needs_no_confirmation_and_says_that_nothing_was_removed(
     world.script = [{**_DONE, "result": {"removed_chunks": 3, "removed_bytes": 3 * MIB}}]
     result = run("store", "sweep", "--dry-run")
     assert result.stdout.splitlines()[0].startswith("looked what a sweep would remove")
-    assert "3 MiB" in result.stdout
+    told = [" ".join(line.split()) for line in result.stdout.splitlines()[1:]]
+    assert told == ["would remove chunks 3", "would remove 3 MiB"]
+    world.script = [{**_DONE, "result": {"removed_chunks": 3, "removed_bytes": 3 * MIB}}]
+    assert "removed chunks" in run("store", "sweep", "--yes").stdout
 
 
 class _Clock:
@@ -270,6 +274,44 @@ def test_ctrl_c_leaves_the_operation_running_and_says_how_to_go_on(tmp_path: Pat
         assert json.loads(stderr)["code"] == "interrupted"
     assert world.operations[begun.id].state is operation.State.RUNNING
     assert not world.operations[begun.id].is_cancel_requested
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("capture web-01", "it may have begun: see `estampe operation list`"),
+        ("deploy web n", "it may have begun: see `estampe operation list`"),
+        ("store check", "it may have begun: see `estampe operation list`"),
+        ("store sweep --yes -o json", "it may have begun: see `estampe operation list`"),
+        ("server stop web-01", "the server may still shut down: see `estampe server show web-01`"),
+    ],
+)
+def test_ctrl_c_before_the_daemon_has_answered_says_what_may_be(tmp_path: Path, arguments: str, told: str) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:  # takes the request, and never answers
+        listening.bind(str(tmp_path / "s"))
+        listening.listen()
+        process = subprocess.Popen(
+            [*_HEARS_CTRL_C, *_COMMAND, *arguments.split()],
+            env={**os.environ, "ESTAMPE_SOCKET": str(tmp_path / "s")},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        while not (asked := _request(listening)):
+            pass  # the first connection only looks whether somebody listens
+        with asked:
+            process.send_signal(signal.SIGINT)
+            stdout, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stdout) == (130, ""), stderr
+    said = json.loads(stderr)["detail"] if "json" in arguments else stderr.strip()
+    assert said == told
+
+
+def _request(listening: socket.socket) -> socket.socket | None:
+    """The next connection if a request came over it."""
+    connection, _address = listening.accept()
+    if connection.recv(1):
+        return connection
+    connection.close()
+    return None
 
 
 def _await(is_so: Callable[[], bool]) -> None:

@@ -6,6 +6,8 @@ import os
 import resource
 import subprocess
 import sys
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 from tests.unit.api import fakes
@@ -60,6 +62,20 @@ def test_help_takes_less_than_four_tenths_of_a_second() -> None:
     assert min(seconds() for _nth in range(3)) < 0.4  # of the CPU: the machine may be busy with other tests
 
 
+def test_ctrl_c_while_modules_are_imported_ends_as_later(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n")
+    done = subprocess.run(
+        [sys.executable, "-c", "from estampe.cli.start import main; main()", "--help"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_the_console_script_begins_there() -> None:
+    (script,) = metadata.entry_points(group="console_scripts", name="estampe")
+    assert script.value == "estampe.cli.start:main"
+
+
 @pytest.fixture
 def here(run: conftest.CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ESTAMPE_SOCKET", str(run.socket_path))
@@ -106,3 +122,29 @@ def test_the_shell_completes_by_the_command_itself(run: conftest.CommandLine) ->
     code = "import sys; sys.argv[0] = 'estampe'; from estampe.cli.main import main; main()"
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["web-01"]
+
+
+@pytest.mark.parametrize(
+    ("words", "current", "found"),
+    [
+        (["template", "show", "web", "@"], 4, ["2", "1"]),  # web@<TAB>
+        (["template", "show", "web", "@", "1"], 5, ["1"]),  # web@1<TAB>
+        (["template", "show", "web", "@", "9"], 5, []),
+        (["template", "show", "we"], 3, ["web"]),
+        (["template", "show", ""], 3, ["web"]),
+        (["deploy", "web", "@", "1", "--no-wa"], 5, ["--no-wait"]),
+    ],
+)
+def test_versions_are_completed_though_bash_cuts_words_at_the_sign(
+    run: conftest.CommandLine, words: list[str], current: int, found: list[str]
+) -> None:
+    env = {
+        **os.environ,
+        "ESTAMPE_SOCKET": str(run.socket_path),
+        "_ESTAMPE_COMPLETE": "complete_bash",
+        "COMP_WORDS": "\n".join(["estampe", *words]),
+        "COMP_CWORD": str(current),
+    }
+    code = "import sys; sys.argv[0] = 'estampe'; from estampe.cli.start import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == found

@@ -25,9 +25,9 @@ class Host(fake.FakeHost):
         self.before_create = lambda _name: None
         self.after_create = lambda _name: None
 
-    def create_volume(self, pool, name, *, size_bytes, format):
+    def create_volume(self, pool, name, *, size_bytes, format, is_preallocated=False):
         self.before_create(name)
-        made = super().create_volume(pool, name, size_bytes=size_bytes, format=format)
+        made = super().create_volume(pool, name, size_bytes=size_bytes, format=format, is_preallocated=is_preallocated)
         self.after_create(name)
         return made
 
@@ -80,7 +80,7 @@ def test_partitions_are_made_found_again_and_removed(host, deploy):
     assert [volume.name for volume in made] == ["part1", "part2"]
     assert [deploy.ensure(_wanted(target)) for target in ("vda", "vdb")] == made
     _remove_all(deploy)
-    assert host.pool.formats == {}
+    assert host.pool.made == set()
     assert _claims(deploy) == []
 
 
@@ -114,7 +114,7 @@ def test_after_a_cut_before_the_create_nothing_is_in_the_way(host, deploy):
     host.before_create = lambda _name: None
     assert deploy.ensure(_wanted()).name == "part1"
     _remove_all(deploy)
-    assert host.pool.formats == {}
+    assert host.pool.made == set()
 
 
 def test_after_a_cut_behind_the_create_what_may_be_anothers_is_left_and_told(host, deploy):
@@ -126,7 +126,7 @@ def test_after_a_cut_behind_the_create_what_may_be_anothers_is_left_and_told(hos
         deploy.ensure(_wanted())
     with pytest.raises(errors.NotInFull, match="part1"):
         _remove_all(deploy)
-    assert list(host.pool.formats) == ["part1"]
+    assert host.pool.made == {"part1"}
 
 
 def test_a_partition_that_took_the_place_of_ours_is_not_ours(host, deploy):
@@ -158,9 +158,9 @@ def test_one_that_cannot_be_removed_keeps_its_claim_and_stops_no_other(host, dep
     host.fail_next("delete_volume", LOST)
     with pytest.raises(errors.NotInFull, match="new-01234567-vdc"):
         _remove_all(deploy)
-    assert (_claims(deploy), list(host.pool.formats)) == (["new-01234567-vdc"], ["part3"])
+    assert (_claims(deploy), host.pool.made) == (["new-01234567-vdc"], {"part3"})
     _remove_all(deploy)
-    assert host.pool.formats == {}
+    assert host.pool.made == set()
 
 
 def test_two_deploys_never_choose_one_name(host, deploy, tmp_path):

@@ -384,6 +384,51 @@ def test_a_deleted_server_takes_its_seed_and_only_if_asked_its_volumes(stocked):
     assert list((stocked.settings.state_directory / "seeds").iterdir()) == []
 
 
+@pytest.fixture
+def wired(site):
+    """A site with the template web@1 of a server that has three interfaces."""
+    uuid = site.add_server()
+    found = site.host.get_domain(uuid).configuration.domain_xml
+    cards = "".join(
+        f"<interface type='network'><mac address='52:54:00:00:00:0{nth}'/><source network='lan'/><model type='e1000'/></interface>"
+        for nth in range(3)
+    )
+    site.host.define(found.replace("</devices>", f"{cards}</devices>"))
+    site.succeed(site.capture())
+    site.host.add_network("dmz")
+    return site
+
+
+@pytest.mark.parametrize(
+    ("wishes", "networks"),
+    [
+        ((), ["lan", "lan", "lan"]),
+        ((requests.InterfaceRequest(addresses=("192.0.2.1/24",)),), ["lan", "lan", "lan"]),
+        ((requests.InterfaceRequest(),) * 4, ["lan", "lan", "lan", "lan"]),
+        ((requests.InterfaceRequest(network="dmz"),), ["dmz"]),
+        ((requests.InterfaceRequest(network="dmz"), requests.InterfaceRequest()), ["dmz", "lan"]),
+    ],
+)
+def test_interfaces_of_the_template_are_only_left_out_where_networks_are_named(wired, wishes, networks):
+    plan = wired.services.deployments.plan(OWNER, requests.DeployRequest(template="web", name="new", interfaces=wishes))
+    assert [made.network for made in plan.servers[0].interfaces] == networks
+    assert len([line for line in plan.final_configuration if line.startswith("interface ")]) == len(networks)
+    wired.succeed(wired.deploy(interfaces=wishes, is_started=False))
+    assert [made.source for made in _new(wired).configuration.interfaces] == networks
+
+
+def test_a_plan_tells_gateways_and_name_servers(wired):
+    wish = requests.InterfaceRequest(
+        addresses=("192.0.2.9/24",), gateways=("192.0.2.1",), dns=("192.0.2.53", "9.9.9.9")
+    )
+    plan = wired.services.deployments.plan(
+        OWNER, requests.DeployRequest(template="web", name="new", interfaces=(wish,))
+    )
+    told = [line for line in plan.final_configuration if line.startswith("interface ")]
+    assert told[0].startswith("interface 1: 192.0.2.9/24; gateway 192.0.2.1; DNS 192.0.2.53, 9.9.9.9 (")
+    assert told[1].startswith("interface 2: DHCP (")
+
+
 @pytest.mark.parametrize(
     ("wish", "error"),
     [
@@ -393,6 +438,7 @@ def test_a_deleted_server_takes_its_seed_and_only_if_asked_its_volumes(stocked):
         ({"count": 0}, errors.InvalidRequest),
         ({"count": 101}, errors.InvalidRequest),
         ({"cpus": 0}, errors.InvalidRequest),
+        ({"cpus": 256}, errors.HostLacks),
         ({"memory_bytes": 1}, errors.InvalidRequest),
         ({"memory_bytes": 1 << 60}, errors.HostLacks),
         ({"volume_format": "vmdk"}, errors.InvalidRequest),

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from estampe import config, units
 from estampe.doctor import check, hypervisor
 
@@ -39,20 +41,43 @@ def test_a_missing_pool_is_a_failure_only_where_there_is_no_other():
 
 
 def test_an_active_network_is_well():
-    assert hypervisor.check_network("default", [named("default")], uri=URI).status is check.Status.OK
+    found = hypervisor.check_network("default", [named("default")], uri=URI, has_dnsmasq=True)
+    assert found.status is check.Status.OK
 
 
 def test_a_stopped_network_is_started_by_the_fix():
-    found = hypervisor.check_network("lan", [named("lan", is_active=False)], uri=URI)
+    found = hypervisor.check_network("lan", [named("lan", is_active=False)], uri=URI, has_dnsmasq=True)
     assert found.status is check.Status.WARN
     assert found.fix.splitlines() == [f"virsh -c {URI} net-start lan", f"virsh -c {URI} net-autostart lan"]
 
 
 def test_a_missing_default_network_is_defined_by_the_fix():
-    found = hypervisor.check_network("default", [named("lan")], uri=URI)
+    found = hypervisor.check_network("default", [named("lan")], uri=URI, has_dnsmasq=True)
     assert found.status is check.Status.WARN
     assert "net-define /usr/share/libvirt/networks/default.xml" in found.fix
     assert "set default_network to one of: lan" in found.fix
+
+
+@pytest.mark.parametrize("networks", [[], [named("default", is_active=False)]])
+def test_a_network_that_cannot_start_for_want_of_dnsmasq_gets_it_first(networks):
+    found = hypervisor.check_network("default", networks, uri=URI, has_dnsmasq=False)
+    assert found.status is check.Status.WARN
+    assert "dnsmasq is not installed" in found.found
+    assert found.fix.splitlines()[0] == "apt-get install dnsmasq-base"
+    assert f"virsh -c {URI} net-start default" in found.fix
+
+
+def test_an_active_network_needs_no_dnsmasq_to_be_well():
+    found = hypervisor.check_network("lan", [named("lan")], uri=URI, has_dnsmasq=False)  # a bridge
+    assert found.status is check.Status.OK
+
+
+def test_a_host_without_a_tpm_emulator_is_told_what_it_costs():
+    assert hypervisor.check_tpm(has_swtpm=True).status is check.Status.OK
+    found = hypervisor.check_tpm(has_swtpm=False)
+    assert found.status is check.Status.WARN
+    assert "without" in found.found
+    assert found.fix == "apt-get install swtpm swtpm-tools"
 
 
 def test_an_older_libvirt_is_a_warning():

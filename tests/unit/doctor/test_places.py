@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,3 +96,29 @@ def test_an_open_way_to_the_seeds_is_well():
 def test_a_missing_nvram_directory_is_a_warning(tmp_path):
     assert places.check_nvram(tmp_path).status is check.Status.OK
     assert places.check_nvram(tmp_path / "none").status is check.Status.WARN
+
+
+_AS_ANOTHER = """
+import json, os, sys
+from pathlib import Path
+from estampe.doctor import places
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+closed = Path(sys.argv[1])
+found = [
+    places.check_directory("state", closed / "a/state", mounts="/dev/sda1 / ext4 rw 0 0\\n", needs_bytes=1),
+    places.check_store(closed / "a/store", mounts="/dev/sda1 / ext4 rw 0 0\\n"),
+    places.check_walkable(closed / "a/state"),
+    places.check_nvram(closed / "nvram"),
+]
+print(json.dumps([(check.status, check.fix) for check in found]))
+"""
+
+
+@pytest.mark.requires_root  # to become another user
+def test_a_place_that_one_may_not_look_into_is_a_failure_for_root_to_look_at(tmp_path):
+    closed = tmp_path / "closed"
+    (closed / "a").mkdir(parents=True)
+    closed.chmod(0o700)
+    done = subprocess.run([sys.executable, "-c", _AS_ANOTHER, str(closed)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [["fail", "sudo estampe doctor"]] * 4

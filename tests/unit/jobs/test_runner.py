@@ -7,7 +7,7 @@ import structlog
 
 from estampe import errors
 from estampe.db import database, operations
-from estampe.jobs import memory, runner
+from estampe.jobs import base, memory, runner
 from estampe.model import account, operation
 
 NOON = datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.UTC)
@@ -103,6 +103,27 @@ def test_a_failed_operation_is_undone_and_says_why(daemon):
     assert row.error == errors.NameInUse(name="web-02", what="a server").to_record()
     assert daemon.lines == ["undone"]
     assert daemon.rows.locks_held() == []
+
+
+def test_an_abandoned_operation_runs_what_was_registered_and_tells_each_failure(daemon):
+    def body(work):
+        work.steps.run("make", lambda: 7)
+        raise base.Interrupted
+
+    def abandon(work, outcomes):
+        work.undo.add("remove", daemon.do(f"undone {outcomes['make']}"))
+        work.undo.add("release", lambda: fail(errors.PoolNotFound(pool="san", known="default")))
+        fail(errors.NameInUse(name="web-02", what="a server"))
+
+    daemon.run(body)
+    daemon.boot(body, abandon=abandon, generation=2)
+    daemon.engine.run_pending()
+    assert daemon.row.state is operation.State.FAILED
+    assert daemon.row.error["code"] == "operation-outdated"
+    not_undone = daemon.row.error["facts"]["not_undone"]
+    assert "web-02" in not_undone
+    assert "could not release" in not_undone
+    assert daemon.lines == ["undone 7"]
 
 
 def test_what_could_not_be_undone_is_told_beside_the_first_error(daemon):

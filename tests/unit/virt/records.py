@@ -33,6 +33,7 @@ CAPABILITIES = base.Capabilities(
     memory_bytes=32 << 30,
     video_models=frozenset({"vga", "virtio", "cirrus", "qxl"}),
     has_tpm_emulator=True,
+    most_cpus={"pc-q35-7.2": 288, "pc-q35-6.2": 288, "pc-i440fx-7.2": 255},
 )  # fmt: skip
 
 

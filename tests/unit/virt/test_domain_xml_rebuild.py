@@ -368,6 +368,23 @@ def test_the_host_side_of_ports_and_channels_is_plain():
     assert "channel com.redhat.spice.0" in changes
 
 
+def test_more_cpus_than_the_machine_takes_are_refused():
+    for name, machine, most in (("old-ide", "pc-i440fx-7.2", 255), ("database-scsi", "pc-q35-6.2", 255)):
+        assert rebuild(name, cpus=most)[0].findtext("vcpu") == str(most)
+        with pytest.raises(errors.HostLacks, match=f"{machine} takes up to {most}"):
+            rebuild(name, cpus=most + 1)
+
+
+def test_with_extended_interrupt_mode_the_machines_own_limit_holds():
+    facts = domain_xml.parse(records.read("database-scsi"))
+    text = records.read("database-scsi").replace(
+        "</devices>", "<iommu model='intel'><driver intremap='on' eim='on'/></iommu></devices>"
+    )
+    domain_xml.rebuild(text, records.new_domain(facts, cpus=288), records.CAPABILITIES)
+    with pytest.raises(errors.HostLacks, match="up to 288"):
+        domain_xml.rebuild(text, records.new_domain(facts, cpus=289), records.CAPABILITIES)
+
+
 def test_a_display_listens_on_loopback_alone_and_has_no_password():
     root, changes = rebuild("old-ide")
     assert root.find("devices/graphics").attrib == {

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from estampe.virt.domain_xml.facts import Disk, Facts, Source, parse
+from estampe.virt.domain_xml.live import live_only
 from estampe.virt.domain_xml.plain_server import plain
+from estampe.virt.domain_xml.processor import most_cpus
 from estampe.virt.domain_xml.rebuilding import rebuild
 from estampe.virt.domain_xml.tuned import read_virtio_scsi
 from estampe.virt.domain_xml.volumes import letters
 
-__all__ = ["Disk", "Facts", "Source", "letters", "parse", "plain", "read_virtio_scsi", "rebuild"]
+__all__ = [
+    "Disk",
+    "Facts",
+    "Source",
+    "letters",
+    "live_only",
+    "most_cpus",
+    "parse",
+    "plain",
+    "read_virtio_scsi",
+    "rebuild",
+]

@@ -61,11 +61,13 @@ class Facts:
     has_secure_boot: bool
     nvram_path: str | None
     nvram_format: str  # raw, qcow2
+    nvram_kind: str  # file, block, network
     has_agent_channel: bool
     disks: tuple[Disk, ...]
     interfaces: tuple[configuration.InterfaceConfiguration, ...]
     left_out: tuple[configuration.LeftOut, ...]
-    boot_volume_problem: str | None  # why the volume it boots from cannot be captured
+    boot_target: str | None  # the volume it boots from
+    boot_volume_problem: str | None  # why that cannot be captured
     xml: str
 
     def configuration(self, sizes: dict[str, int]) -> configuration.Configuration:
@@ -106,6 +108,7 @@ def _parse(root: ET.Element, name: str, xml: str) -> Facts:
     devices = root.find("devices")
     devices = ET.Element("devices") if devices is None else devices
     disks, out = _disks(devices)
+    boot_disk = _boot_disk(devices)
     return Facts(
         name=name,
         uuid=text_of(root, "uuid"),
@@ -120,13 +123,15 @@ def _parse(root: ET.Element, name: str, xml: str) -> Facts:
         has_secure_boot=has_secure_boot(root),
         nvram_path=_nvram_path(root),
         nvram_format=_attribute(root, "os/nvram", "format") or "raw",
+        nvram_kind=_attribute(root, "os/nvram", "type") or "file",
         has_agent_channel=any(
             target.get("name") == AGENT_CHANNEL for target in devices.iterfind("channel/target[@type='virtio']")
         ),
         disks=disks,
         interfaces=tuple(_interface(element) for element in devices.iterfind("interface")),
         left_out=(*out, *left_out.devices(devices), *left_out.boot_files(root)),
-        boot_volume_problem=_boot_volume_problem(devices),
+        boot_target=None if boot_disk is None else _attribute(boot_disk, "target", "dev"),
+        boot_volume_problem=None if boot_disk is None else _boot_volume_problem(boot_disk),
         xml=xml,
     )
 
@@ -273,14 +278,17 @@ def _source(element: ET.Element) -> Source:
     return Source(path=source.get("file") or source.get("dev"))
 
 
-def _boot_volume_problem(devices: ET.Element) -> str | None:
+def _boot_disk(devices: ET.Element) -> ET.Element | None:
     disks = [element for element in devices.iterfind("disk") if element.get("device", "disk") in {"disk", "lun"}]
     ordered = sorted((disk for disk in disks if boot_order(disk) is not None), key=lambda disk: boot_order(disk) or 0)
-    for disk in (ordered or disks)[:1]:
-        reason = left_out.disk(disk)
-        if reason is not None and reason.kind is left_out.Kind.UNREADABLE:
-            return f"its {left_out.disk_name(disk)}, from which it boots, {reason.why}"
-    return None
+    return next(iter(ordered or disks), None)
+
+
+def _boot_volume_problem(disk: ET.Element) -> str | None:
+    reason = left_out.disk(disk)
+    if reason is None or reason.kind is not left_out.Kind.UNREADABLE:
+        return None
+    return f"its {left_out.disk_name(disk)}, from which it boots, {reason.why}"
 
 
 def _volume_configuration(disk: Disk, size_bytes: int) -> configuration.VolumeConfiguration:

@@ -62,8 +62,16 @@ def _unreadable(element: ET.Element) -> Reason | None:
         )
     if source is None:
         return Reason(Kind.NOT_ITS_OWN, "has no medium")
+    if kind == "volume" and source.get("mode") == "direct":
+        return Reason(Kind.UNREADABLE, "is reached over the network by QEMU, and Estampe reads files and block devices")
+    return _unreadable_content(element)
+
+
+def _unreadable_content(element: ET.Element) -> Reason | None:
     if next(element.iter("encryption"), None) is not None:
         return Reason(Kind.UNREADABLE, "is encrypted, and Estampe has no key for it")
+    if next(element.iter("slices"), None) is not None:
+        return Reason(Kind.UNREADABLE, "is a slice of a larger file or device, and Estampe reads whole ones")
     driver = element.find("driver")
     volume_format = driver.get("type", "raw") if driver is not None else "raw"
     if volume_format not in _READ_FORMATS:

@@ -18,13 +18,14 @@ def plain(
     domain_type: str = "qemu",
     machine: str = "pc-q35-7.2",
     memory_mib: int = _MEMORY_MIB,
+    cpus: int = 1,
 ) -> str:
-    """XML of a BIOS server with one CPU, no network and an agent channel."""
+    """XML of a BIOS server with one CPU unless told otherwise, no network and an agent channel."""
     root = ET.Element("domain", type=domain_type)
     ET.SubElement(root, "name").text = name
     ET.SubElement(root, "uuid").text = uuid
     ET.SubElement(root, "memory", unit="MiB").text = str(memory_mib)
-    ET.SubElement(root, "vcpu").text = "1"
+    ET.SubElement(root, "vcpu").text = str(cpus)
     system = ET.SubElement(root, "os")
     ET.SubElement(system, "type", arch="x86_64", machine=machine).text = "hvm"
     ET.SubElement(ET.SubElement(root, "features"), "acpi")

@@ -6,11 +6,14 @@ import math
 import xml.etree.ElementTree as ET
 from typing import Final
 
-from estampe import units
+from estampe import errors, units
 from estampe.virt import base
 from estampe.virt.domain_xml import changes, facts, shape
 
 _MOST_IOTHREADS: Final = 64
+# Of an x86 domain without an IOMMU in extended interrupt mode: more APIC ids need it. libvirt's capabilities do not say so
+# (9.0, qemu_domain.h: QEMU_MAX_VCPUS_WITHOUT_EIM).
+_MOST_WITHOUT_EIM: Final = 255
 _TOPOLOGY: Final = ("sockets", "dies", "clusters", "cores", "threads")
 _EMULATED_WHY: Final = "this host emulates CPUs: it cannot give its own"
 _KVM_TIMERS: Final = {"kvmclock", "hypervclock"}
@@ -47,6 +50,23 @@ def cpus(recorded: ET.Element, new: base.NewDomain, noted: changes.Changes) -> l
         element.text = str(iothreads(recorded))
         made.append(element)
     return made
+
+
+def most_cpus(root: ET.Element, capabilities: base.Capabilities) -> int | None:
+    """How many CPUs the domain can have on the host, or None where that is not known."""
+    most = capabilities.most_cpus.get(facts.machine(root))
+    has_eim = root.find("devices/iommu/driver[@eim='on']") is not None
+    if most is None or capabilities.architecture != "x86_64" or has_eim:
+        return most
+    return min(most, _MOST_WITHOUT_EIM)
+
+
+def check_cpus(root: ET.Element, capabilities: base.Capabilities) -> None:
+    """Raises: errors.HostLacks where the host defines no domain of so many CPUs."""
+    asked, most = int(facts.text_of(root, "vcpu")), most_cpus(root, capabilities)
+    if most is not None and asked > most:
+        detail = f"{asked} CPUs asked, its machine type {facts.machine(root)} takes up to {most}"
+        raise errors.HostLacks(what="CPUs", detail=detail)
 
 
 def iothreads(recorded: ET.Element) -> int:

@@ -49,7 +49,7 @@ def rebuild(
 ) -> tuple[str, tuple[base.Change, ...]]:
     """The new domain's XML, and everything in which it differs from the record without having been asked for.
 
-    Raises: errors.HostLacks (architecture, machine type, firmware), errors.DomainXmlInvalid, errors.NotAVirtualServer.
+    Raises: errors.HostLacks (architecture, machine type, firmware, CPUs), errors.DomainXmlInvalid, errors.NotAVirtualServer.
     """
     _check_architecture(facts.parse(recorded_xml), capabilities)
     recorded = document.read(recorded_xml, server=new.name)
@@ -77,6 +77,7 @@ def _rebuild(
     parts.extend(volumes.build(recorded, new, noted))
     parts.extend(interfaces.build(recorded, new, noted))
     parts.extend(devices.build(recorded, capabilities, noted))
+    processor.check_cpus(root, capabilities)
     _note_rest(recorded, noted)
     tuned.apply(root, recorded, new, noted)
     ET.indent(root)

@@ -83,6 +83,15 @@ def _create_templates() -> None:
         ),
     )
     op.create_index("ix_template_tags_tag", "template_tags", ["tag"])
+    op.create_table(
+        "template_versions",
+        sa.Column("owner_id", sa.Uuid, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("template_id", sa.Uuid, nullable=False),
+        sa.PrimaryKeyConstraint("owner_id", "name", "version", name="pk_template_versions"),
+        sa.ForeignKeyConstraint(["owner_id"], ["accounts.id"], name="fk_template_versions_owner_id"),
+    )
 
 
 def _create_operations() -> None:
