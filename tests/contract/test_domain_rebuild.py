@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.unit.virt import records
 
+from estampe import errors
 from estampe.model import configuration, power
 from estampe.virt import base, domain_xml, libvirt_host, qemu_img
 
@@ -60,6 +61,14 @@ def new_volume(directory: Path, disk: domain_xml.Disk) -> base.NewVolume:
     )  # fmt: skip
 
 
+def start(host: base.Host, uuid: str, server: str) -> None:
+    try:
+        host.start(uuid, is_paused=True)
+    except errors.HypervisorFailed as error:  # libvirt only names the log that says why
+        log = Path(f"/var/log/swtpm/libvirt/qemu/{server}-swtpm.log")
+        pytest.fail(f"{error}\n{log.read_text() if log.exists() else 'no log of a TPM'}")
+
+
 def make_new(name, host, directory, network, *, buses=None, **asked) -> base.NewDomain:
     """A new server from the record of that name, its volumes in `directory`; `buses` by target where one is changed."""
     facts = domain_xml.parse(records.read(name))
@@ -92,7 +101,7 @@ def started(name, new, host, directory):
     path.write_text(xml)
     try:
         virsh("define", "--validate", str(path))
-        host.start(new.uuid, is_paused=True)
+        start(host, new.uuid, new.name)
         assert host.power_state(new.uuid) is power.PowerState.PAUSED
         text = virsh("dumpxml", new.uuid)
         yield ET.fromstring(text), changes  # noqa: S314 - libvirt wrote it
