@@ -130,12 +130,13 @@ def install(settings: config.Settings, *, observer: jobs.StepObserver | None = N
     allocator.keep_freed_memory()
     places = Places.make(settings)
     with contextlib.ExitStack() as opening:
-        db = opening.enter_context(contextlib.closing(database.Database.open(f"sqlite:///{places.database}")))
+        db = opening.enter_context(contextlib.closing(_database(settings, places)))
+        opening.enter_context(db.alone())
         db.upgrade()
         store = _store(settings, templates.Templates(db))
         host = opening.enter_context(contextlib.closing(_host(settings)))
         engine = dbos_engine.DbosEngine(
-            f"sqlite:///{places.jobs}",
+            _postgresql_url(settings) or f"sqlite:///{places.jobs}",
             executor_id=_EXECUTOR,
             generation=GENERATION,
             concurrency={
@@ -146,6 +147,15 @@ def install(settings: config.Settings, *, observer: jobs.StepObserver | None = N
         )
         adapters = Adapters(db=db, store=store, host=host, engine=engine)
         return wire(settings, places, adapters, closing=opening.pop_all())
+
+
+def _postgresql_url(settings: config.Settings) -> str | None:
+    """None: SQLite."""
+    return None if settings.database_url is None else settings.database_url.get_secret_value()
+
+
+def _database(settings: config.Settings, places: Places) -> database.Database:
+    return database.Database.open(_postgresql_url(settings) or f"sqlite:///{places.database}")
 
 
 def _store(settings: config.Settings, catalogue: templates.Templates) -> local.LocalStore:
@@ -392,7 +402,7 @@ def serve(settings: config.Settings) -> None:
     """The daemon: works and answers until SIGTERM or SIGINT, then stops cleanly."""
     log.configure(settings.log_level, settings.log_format)
     endpoint = _endpoint(settings)
-    with _alone(settings):
+    with alone(settings):
         installation = install(settings)
         try:
             installation.launch()
@@ -429,7 +439,7 @@ def _leave() -> None:
 
 
 @contextlib.contextmanager
-def _alone(settings: config.Settings) -> Iterator[None]:
+def alone(settings: config.Settings) -> Iterator[None]:
     """One daemon per state directory: a second one would run the same operations again.
 
     Raises: errors.AlreadyServing, errors.InvalidSetting.

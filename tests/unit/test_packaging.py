@@ -28,7 +28,7 @@ def test_the_example_shows_the_defaults(example):
     shown = config.Settings(**example)
     assert shown.store == config.Settings().store
     off = {name for name in example if config.Settings.model_fields[name].default is None}  # shown by an example value
-    assert off - depends_on_the_host == {"store_directory", "listen", "tls_certificate", "tls_key"}
+    assert off - depends_on_the_host == {"store_directory", "database_url", "listen", "tls_certificate", "tls_key"}
     fields = set(example) - depends_on_the_host - off
     assert shown.model_dump(include=fields) == config.Settings().model_dump(include=fields)
 
