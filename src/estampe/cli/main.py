@@ -11,6 +11,7 @@ from estampe.cli import (
     capture,
     completion,
     daemon,
+    database,
     deploy,
     group,
     operation,
@@ -52,6 +53,7 @@ app.add_typer(profile.app, name="profile")
 app.command("deploy")(deploy.deploy_template)
 app.add_typer(operation.app, name="operation")
 app.add_typer(store.app, name="store")
+app.add_typer(database.app, name="db")
 
 
 def _say_version(is_asked: bool) -> None:
