@@ -14,7 +14,17 @@ import pytest
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import accounts, database, idempotency, operations, retention, servers, template_moves, templates
+from estampe.db import (
+    accounts,
+    database,
+    idempotency,
+    operations,
+    retention,
+    schema,
+    servers,
+    template_moves,
+    templates,
+)
 from estampe.model import account, characteristics, listing, operation, server, template
 from estampe.model import retention as retention_model
 
@@ -79,6 +89,36 @@ def test_a_failed_transaction_leaves_nothing(db):
 def test_a_row_needs_an_owner_that_exists(db):
     with pytest.raises(sa.exc.IntegrityError):
         servers.Servers(db, clock=lambda: NOON).ensure(owner_id=uuid.uuid4(), domain_uuid=uuid.uuid4(), name="web-01")
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+def test_a_text_that_not_both_databases_keep_is_the_callers_mistake(db, text):
+    with pytest.raises(errors.InvalidRequest, match="NUL"), db.write() as connection:
+        connection.execute(sa.update(schema.accounts).values(name=text))
+    with pytest.raises(errors.InvalidRequest, match="NUL"), db.read() as connection:
+        connection.execute(sa.select(schema.accounts).where(schema.accounts.c.name == text))
+    rows = [{"id": uuid.uuid4(), "name": name} for name in ("fine", text)]
+    with pytest.raises(errors.InvalidRequest, match="NUL"), db.write() as connection:
+        connection.execute(sa.insert(schema.accounts), rows)
+    assert accounts.Accounts(db).get_default().name == account.DEFAULT_ACCOUNT_NAME
+
+
+def test_texts_of_all_of_unicode_are_kept(db):
+    text = "".join(map(chr, (1, 31, 127, 0x85, 0xD7FF, 0xE000, 0xFFFF, 0x10FFFF)))
+    with db.write() as connection:
+        connection.execute(sa.update(schema.accounts).values(name=text))
+    assert accounts.Accounts(db).get_default().name == text
+
+
+def test_a_transaction_that_reads_sees_one_state(db):
+    with db.read() as connection:
+        name = sa.select(schema.accounts.c.name)
+        before = connection.execute(name).scalar()
+        with db.write() as other:
+            other.execute(sa.update(schema.accounts).values(name="changed meanwhile"))
+        assert connection.execute(name).scalar() == before
+    with db.read() as connection:
+        assert connection.execute(name).scalar() == "changed meanwhile"
 
 
 def count_up(db):
@@ -1152,14 +1192,41 @@ def test_templates_are_filtered_by_state_sealing_and_guest(template_rows):
     assert found(is_sealed=True) == {active.id}
     assert found(is_sealed=False) == {plain.id}
     assert found(guest_glob="debian*") == {active.id}
+    assert found(guest_glob="*GNU/linux*") == {active.id}
     assert found(guest_glob="*ubuntu*") == set()
+
+
+def test_letter_case_aside_means_a_to_z_on_both(template_rows):
+    made = publish(template_rows, reserve(template_rows).id, guest_product="ÉCOLE Linux")
+
+    def found(glob):
+        return [each.id for each in template_rows.list(OWNER, listing.TemplateQuery(guest_glob=glob)).items]
+
+    assert (found("École LINUX"), found("?cole*"), found("école*")) == ([made.id], [made.id], [])
+
+
+def test_names_sort_by_code_point_also_across_pages(template_rows, rule_rows, server_rows):
+    """As people sort, and PostgreSQL where it is not told otherwise, a dot would count for nothing: a.b, ab, a-c."""
+    names = ["0", "a", "a-c", "a.b", "a0", "a_b", "ab", "b"]
+    for name in reversed(names):
+        reserve(template_rows, name)
+        rule_rows.set(retention_model.Rule(owner_id=OWNER, pattern=name, keep_last=1, keep_days=None))
+        server_rows.ensure(owner_id=OWNER, domain_uuid=uuid.uuid4(), name=name)
+    shown, after = [], None
+    for _ in names:
+        page = template_rows.list(OWNER, listing.TemplateQuery(limit=1, after=after))
+        shown += [each.name for each in page.items]
+        after = page.next
+    assert (shown, after) == (names, None)
+    assert [each.pattern for each in rule_rows.list(OWNER)] == names
+    assert [each.name for each in server_rows.list()] == names
 
 
 @pytest.mark.parametrize(
     "after",
     [
         "", "x", "-", "AAAA", "e30", listing.cursor("created", 1), listing.cursor("name", "web"),
-        listing.cursor("name", "web", "1"), listing.cursor("name", "web", 2**70), listing.cursor("name", "web\0", 1),
+        listing.cursor("name", "web", "1"), listing.cursor("name", "web", 2**31), listing.cursor("name", "web", 2**70), listing.cursor("name", "web\0", 1),
         listing.cursor("name", "\ud800", 1), listing.cursor("name", None, 1), listing.cursor("name", [], {}),
     ],
 )  # fmt: skip

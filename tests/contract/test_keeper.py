@@ -13,13 +13,14 @@ import sqlalchemy as sa
 from tests.support import postgresql as postgresql_server
 
 from estampe import errors
-from estampe.db import database, keeper_postgresql, keeper_sqlite, operations, servers, templates
+from estampe.db import database, keeper_postgresql, keeper_sqlite, operations, schema, servers, templates
 from estampe.jobs import dbos_engine
 from estampe.maintenance import service
-from estampe.model import account, operation, template
+from estampe.model import account, characteristics, operation, template
 
 OWNER = account.DEFAULT_ACCOUNT_ID
 NOON = datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.UTC)
+WEEK = datetime.timedelta(weeks=1)
 DEADLINE_SECONDS = 30
 
 
@@ -74,29 +75,50 @@ def site(request, tmp_path):
 
 @pytest.fixture
 def filled(site):
-    """With one of each: a template that is complete, one being captured, a server, and two operations."""
+    """With templates that are complete, in the trash and being captured, two operations, and a row in every other table."""
     with site.db() as db:
         db.upgrade()
         rows = templates.Templates(db)
-        for name in ("web", "half"):
-            rows.reserve(
+        made = {}
+        for name in ("web", "old", "half"):
+            made[name] = rows.reserve(
                 id=uuid.uuid4(), owner_id=OWNER, name=name, note="ü 'quoted' \\", tags=["blue"], server_id=None,
-                server_name="web-01", created_at=NOON,
+                server_name="web-01", created_at=NOON, characteristics=characteristics.Characteristics(tuned_for="builds"),
             )  # fmt: skip
-        rows.publish(
-            rows.list(OWNER, name_glob="web")[0].id, logical_bytes=1 << 40, data_bytes=2, new_bytes=3, is_sealed=True,
-            guest_product=None,
-        )  # fmt: skip
+        for name in ("web", "old"):
+            rows.publish(
+                made[name].id, logical_bytes=1 << 40, data_bytes=2, new_bytes=3, is_sealed=True, guest_product=None
+            )
+        rows.trash(made["old"].id, by="root", at=NOON, until=NOON + WEEK, unless_locked="template/x")
         servers.Servers(db, clock=lambda: NOON).ensure(owner_id=OWNER, domain_uuid=uuid.uuid4(), name="web-01")
         for key, is_ended in (("server/a", True), ("server/b", False)):
-            made = operations.Operations(db).add(
+            begun = operations.Operations(db).add(
                 id=uuid.uuid4(), owner_id=OWNER, kind=operation.Kind.CAPTURE, subject="web-01", request={"server": "web-01"},
                 locks=[operations.Lock(key, is_exclusive=True)], created_at=NOON,
             )  # fmt: skip
-            operations.Operations(db).start(made.id, at=NOON)
+            operations.Operations(db).start(begun.id, at=NOON)
             if is_ended:
-                operations.Operations(db).finish(made.id, operation.State.SUCCEEDED, result={"a": 1}, at=NOON)
+                operations.Operations(db).finish(begun.id, operation.State.SUCCEEDED, result={"a": 1}, at=NOON)
+        fill(db)
     return site
+
+
+def fill(db):
+    """A row in each table that has none, whatever tables there are by now."""
+    plain = {uuid.UUID: uuid.uuid4, str: lambda: "some text", int: lambda: 7, bool: lambda: True, dict: dict}
+    with db.write() as connection:
+        for table in schema.metadata.sorted_tables:
+            if connection.execute(sa.select(table).limit(1)).first() is None:
+                row = {column.name: value_of(connection, column, plain) for column in table.columns}
+                connection.execute(sa.insert(table).values(row))
+
+
+def value_of(connection, column, plain):
+    for key in column.foreign_keys:
+        return connection.execute(sa.select(key.column).limit(1)).scalar()
+    if isinstance(column.type, schema.UtcDateTime):
+        return NOON
+    return plain[column.type.python_type]()
 
 
 @pytest.fixture
@@ -105,12 +127,11 @@ def backup(filled, tmp_path):
 
 
 def catalogue(site):
-    """All that the catalogue says, as rows."""
+    """All that the catalogue says: the rows of every table."""
     with site.db() as db, db.read() as connection:
-        tables = ("accounts", "templates", "template_tags", "servers", "operations", "operation_locks")
         return {
-            table: [tuple(row) for row in connection.execute(sa.select(sa.text("*")).select_from(sa.table(table)))]
-            for table in tables
+            table.name: connection.execute(sa.select(table).order_by(*table.primary_key)).all()
+            for table in schema.metadata.sorted_tables
         }
 
 
@@ -132,20 +153,38 @@ def db_account(db):
 # --- backup ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_backup_and_its_restore_bring_back_every_row(filled, backup):
+def test_a_backup_and_its_restore_bring_back_every_row_of_every_table(filled, backup):
     before = catalogue(filled)
+    assert [name for name, rows in before.items() if not rows] == []
+    with filled.db() as db, db.write() as connection:
+        for table in reversed(schema.metadata.sorted_tables):
+            if table is not schema.accounts:
+                connection.execute(sa.delete(table))
     rename(filled, "changed")
-    with filled.db() as db:
-        for row in templates.Templates(db).list(OWNER):
-            templates.Templates(db).begin_delete(row.id)
     filled.maintenance.restore(backup)
     after = catalogue(filled)
-    for table in ("accounts", "servers"):
-        assert after[table] == before[table]
-    assert [row for row in before["templates"] if "web" in row] == after["templates"]
-    assert [row for row in before["operations"] if "succeeded" in row] == [
-        row for row in after["operations"] if "succeeded" in row
-    ]
+    (half,) = [row.id for row in before["templates"] if row.name == "half"]
+    expected = before | {
+        "templates": [row for row in before["templates"] if row.id != half],
+        "template_tags": [row for row in before["template_tags"] if row.template_id != half],
+        "operations": [row for row in before["operations"] if row.state == "succeeded"],
+        "operation_locks": [],
+    }
+    after["operations"] = [row for row in after["operations"] if row.state != "failed"]
+    assert after == expected
+
+
+def test_the_trash_goes_on_with_the_time_that_it_had_left(filled, backup):
+    """Else the next start would purge at once what was taken out of the trash since the backup."""
+    much_later = dataclasses.replace(filled.maintenance, clock=lambda: NOON + 10 * WEEK)
+    with filled.db() as db:
+        assert [row.name for row in templates.Templates(db).list_due(NOON + 10 * WEEK)] == ["old"]
+    much_later.restore(backup)
+    with filled.db() as db:
+        rows = templates.Templates(db)
+        assert rows.list_due(NOON + 10 * WEEK) == []
+        (old,) = rows.list_in_state(template.State.TRASHED)
+        assert (old.trash.at, old.trash.until) == (NOON, NOON + 11 * WEEK)
 
 
 def test_a_backup_is_for_its_owner_only_and_says_what_it_is(filled, tmp_path):
@@ -202,7 +241,7 @@ def test_a_backup_beside_a_writer_is_of_one_moment(filled, tmp_path):
         writer.join()
     filled.maintenance.restore(made.path)
     found = catalogue(filled)
-    assert {str(row[5]) for row in found["templates"]} == {str(row[3]) for row in found["servers"]}
+    assert {row.note for row in found["templates"]} == {row.name for row in found["servers"]}
 
 
 def test_the_engines_records_come_back_too(filled, tmp_path):
@@ -240,7 +279,8 @@ def test_work_that_was_under_way_is_ended_and_gives_its_locks_back(filled, backu
         found = rows.get(ended)
         assert (found.state, found.error["code"]) == (operation.State.FAILED, "operation-not-restored")
         assert done.dropped == ("half@1",)
-        assert [row.name for row in templates.Templates(db).list(OWNER)] == ["web"]
+        rows = templates.Templates(db)
+        assert [row.reference for state in template.State for row in rows.list_in_state(state)] == ["web@1", "old@1"]
 
 
 def test_the_replaced_database_is_kept_aside(filled, backup):
@@ -270,7 +310,7 @@ def test_a_restore_where_nothing_was_replaces_nothing(filled, backup, tmp_path, 
     assert done.replaced is None
     assert account_name(other) == "default"
     with other.db() as db:
-        assert [row.state for row in templates.Templates(db).list(OWNER)] == [template.State.ACTIVE]
+        assert [row.state for row in templates.Templates(db).list(OWNER).items] == [template.State.ACTIVE]
 
 
 def test_a_restore_can_be_undone_by_restoring_again(filled, backup, tmp_path):
@@ -305,11 +345,13 @@ def no_remains(site):
 
 
 def test_a_backup_of_a_newer_estampe_changes_nothing(filled, tmp_path):
-    with filled.db() as db, db.write() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with filled.db() as db:
+        known = db.revision()
+        with db.write() as connection:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     newer = filled.maintenance.backup(tmp_path / "newer.tar").path
     with filled.db() as db, db.write() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = :known"), {"known": known})
     before = catalogue(filled)
     with pytest.raises(errors.DatabaseVersionUnsupported, match="9999"):
         filled.maintenance.restore(newer)

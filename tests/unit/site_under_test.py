@@ -24,7 +24,8 @@ SIZE = 20 * CHUNK + 512
 class Site:
     """Everything wired; `kill_at` and `run` drive the engine, a killed daemon is started anew by `run` itself."""
 
-    def __init__(self, directory: Path, migrated: Path, *, run_directory: Path, **settings) -> None:
+    def __init__(self, directory: Path, migrated: Path | str, *, run_directory: Path, **settings) -> None:
+        """`migrated` is a database with its tables: a file to copy, or the URL of one to use."""
         self.directory = directory
         self.now = 0.0
         self.today = datetime.datetime.now(datetime.UTC)
@@ -40,8 +41,10 @@ class Site:
         self.engine = memory_engine.MemoryEngine(observer=self._observe)
         self.places = wiring.Places.make(self.settings)
         self._kill: tuple[str, str] | None = None
-        shutil.copyfile(migrated, self.places.database)
-        self.db = database.Database.open(f"sqlite:///{self.places.database}")
+        if isinstance(migrated, Path):
+            shutil.copyfile(migrated, self.places.database)
+            migrated = f"sqlite:///{self.places.database}"
+        self.db = database.Database.open(migrated)
         self._start_daemon()
 
     def _observe(self, _operation_id, step, event) -> None:

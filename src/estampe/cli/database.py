@@ -152,7 +152,7 @@ def _restored_lines(done: service.Restored, compared: comparison.Comparison) -> 
     parts = {
         "operations that were under way, and are ended": [str(each) for each in done.ended],
         "templates that were being captured, and are dropped": done.dropped,
-        "templates whose data is not in the store; delete them": compared.without_manifest or (),
+        "templates whose data is not in the store; delete and purge them": compared.without_manifest or (),
         "templates in the store that the catalogue does not list": [
             _stray(each) for each in compared.unknown_manifests or ()
         ],

@@ -14,7 +14,7 @@ from typing import Final, Self
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import postgresql, sqlite
+from estampe.db import postgresql, sqlite, texts
 
 # Estampe's writers take turns on PostgreSQL by this advisory lock, as BEGIN IMMEDIATE makes them do on SQLite, so that
 # what holds on one holds on the other. Any constant does; this one is "estampe" in ASCII.
@@ -53,10 +53,12 @@ class Database:
         """
         if postgresql.is_url(url):
             made = postgresql.create_engine(url, schema=schema)
+            texts.watch(made)
             return cls(made, where=postgresql.describe(url), wait=wait, schema=schema)
         parsed = sa.make_url(url)
         engine = sqlite.create_engine(parsed, isolation_level=None)  # `_begin_sqlite` begins, not the sqlite3 module
         sa.event.listen(engine, "begin", _begin_sqlite)
+        texts.watch(engine)
         return cls(engine, where=parsed.render_as_string(), wait=wait)
 
     @property
@@ -66,9 +68,14 @@ class Database:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A transaction that only reads, from one consistent state on SQLite. Raises: errors.DatabaseUnavailable."""
-        with self._translated(), self._connect() as connection, connection.begin():
-            yield connection
+        """A transaction that only reads, all of it from one state. Raises: errors.DatabaseUnavailable."""
+        with self._translated(), self._connect() as connection:
+            if self._schema is not None:  # one that only reads is never told to begin again (PostgreSQL 13.2.2)
+                connection = connection.execution_options(  # noqa: PLW2901 - the same one, marked
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+            with connection.begin():
+                yield connection
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -93,6 +100,8 @@ class Database:
         with self.write() as connection:
             self._ensure_schema(connection)
             migration.upgrade(connection, revision, where=self.where)
+            if self._schema is not None:
+                postgresql.order_by_code_point(connection)
 
     def revision(self) -> str | None:
         """The schema's revision, None where there are no tables yet. Raises: errors.DatabaseUnavailable."""

@@ -15,7 +15,6 @@ _ASK: Final = """
 SELECT current_setting('server_version'),
        current_setting('server_version_num')::int / 10000,
        pg_encoding_to_char(encoding),
-       datcollate,
        has_database_privilege(current_database(), 'CREATE'),
        ARRAY(SELECT name FROM pg_settings
              WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off' ORDER BY name)
@@ -31,7 +30,6 @@ class Seen:
     version: str
     major: int
     encoding: str
-    collation: str
     may_create: bool  # schemas in the database
     not_durable: tuple[str, ...]  # settings that are off, and without which a power loss can destroy the database
 
@@ -47,13 +45,12 @@ def inspect(url: str) -> Seen:
         raise errors.DatabaseUnavailable(where=where, detail=postgresql.words(error)) from error
     if row is None:
         raise errors.DatabaseUnavailable(where=where, detail="it does not list its own database")
-    version, major, encoding, collation, may_create, not_durable = row
+    version, major, encoding, may_create, not_durable = row
     return Seen(
         where=where,
         version=version,
         major=major,
         encoding=encoding,
-        collation=collation,
         may_create=may_create,
         not_durable=tuple(not_durable),
     )

@@ -10,10 +10,13 @@ from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
+from estampe.db import texts
 from estampe.model import listing
 
 _Item = TypeVar("_Item")
-_LARGEST: Final = 2**63 - 1  # beyond it neither database compares integers
+# What the columns hold, and PostgreSQL compares them with.
+_LARGEST_INTEGER: Final = 2**31 - 1
+_LARGEST_BIG_INTEGER: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,7 @@ class Order:
     def _behind(self, cursor: str) -> sa.ColumnElement[bool]:
         """(a, b) > (x, y) written out, since the keys may differ in direction: a > x, or a = x and b > y."""
         values = listing.position(cursor, self.name, len(self.keys))
-        bound = [_typed(value, key.kind) for value, key in zip(values, self.keys, strict=True)]
+        bound = [_typed(value, key) for value, key in zip(values, self.keys, strict=True)]
         cases = []
         for index, key in enumerate(self.keys):
             same = [each.column == value for each, value in zip(self.keys[:index], bound[:index], strict=True)]
@@ -59,24 +62,20 @@ class Order:
         return sa.or_(*cases)
 
 
-def _typed(value: Any, kind: type) -> Any:
+def _typed(value: Any, key: Key) -> Any:
     """The value as its column wants it. Raises: errors.InvalidRequest: the cursor is somebody's own."""
     try:
-        if kind is datetime.datetime:
+        if key.kind is datetime.datetime:
             value = datetime.datetime.fromisoformat(value).astimezone(datetime.UTC)
-        elif kind is uuid.UUID:
+        elif key.kind is uuid.UUID:
             value = uuid.UUID(value)
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise listing.bad_cursor() from error
-    is_large = isinstance(value, int) and not -_LARGEST <= value <= _LARGEST
-    if type(value) is not kind or is_large or _has_strange_text(value):
+    largest = _LARGEST_BIG_INTEGER if isinstance(key.column.type, sa.BigInteger) else _LARGEST_INTEGER
+    is_large = isinstance(value, int) and not -largest <= value <= largest
+    if type(value) is not key.kind or is_large or (isinstance(value, str) and not texts.is_kept(value)):
         raise listing.bad_cursor()
     return value
-
-
-def _has_strange_text(value: Any) -> bool:
-    """What no database stores: a NUL, or half of a surrogate pair."""
-    return isinstance(value, str) and ("\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value))
 
 
 def like(glob: str) -> str:

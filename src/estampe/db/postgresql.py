@@ -10,6 +10,7 @@ A URL goes to libpq as it is, so all that libpq takes is taken: several hosts, T
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -51,6 +52,14 @@ SELECT set_config('search_path', quote_ident(%(schema)s), false),
        set_config('synchronous_commit',
                   CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
                   ELSE current_setting('synchronous_commit') END, false)
+"""
+
+_OTHERWISE_ORDERED: Final = """
+SELECT relname AS table, attname AS column
+  FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+ WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+   AND atttypid = 'text'::regtype AND attcollation <> '"C"'::regcollation
+ ORDER BY relname, attnum
 """
 
 # SQLSTATE: serialization failure, deadlock, lock not available, idle session ended. Nothing was written: ask again.
@@ -141,14 +150,24 @@ def find_failure(error: Exception, *, where: str) -> errors.EstampeError | None:
     if not isinstance(original, psycopg.Error):
         return None
     detail = words(original)
-    if isinstance(original, psycopg.DataError):  # a NUL in a text, which SQLite takes
-        return errors.InvalidRequest(field="text", problem=detail)
     if original.sqlstate in _BUSY:
         return errors.DatabaseBusy(where=where, detail=detail)
     is_refused = original.sqlstate in _REFUSED
     if is_refused or isinstance(original, psycopg.OperationalError | psycopg.InterfaceError | psycopg.InternalError):
         return errors.DatabaseUnavailable(where=where, detail=detail)
     return None
+
+
+def order_by_code_point(connection: sa.Connection) -> None:
+    """Give every column of text of the session's schema the collation C, as SQLite's BINARY, whatever the database's is.
+
+    Pages, ranges and lower() then mean on both databases the same, and indexes serve a LIKE. It is done after the
+    migrations, not in them, so that none can forget it. Only indexes are made anew, no row is written (ALTER TABLE, notes).
+    """
+    quote = connection.dialect.identifier_preparer.quote
+    for table, columns in itertools.groupby(connection.exec_driver_sql(_OTHERWISE_ORDERED), key=lambda row: row.table):
+        changes = ", ".join(f'ALTER COLUMN {quote(each.column)} TYPE text COLLATE "C"' for each in columns)
+        connection.exec_driver_sql(f"ALTER TABLE {quote(table)} {changes}")
 
 
 def words(error: psycopg.Error) -> str:

@@ -152,6 +152,14 @@ class Templates:
                 raise template_reading.forbidden(present, "it is not in the trash")
             return template_moves.move(connection, present, present.trash.state_before, **template_reading.NO_TRASH)
 
+    def prolong_trash(self, by: datetime.timedelta) -> None:
+        """Let everything that is in the trash, of all accounts, stay there for so much longer."""
+        query = sa.select(_table.c.id, _table.c.purge_at).where(_table.c.state == template.State.TRASHED)
+        with self._db.write() as connection:
+            for row in connection.execute(query).all():
+                changed = sa.update(_table).where(_table.c.id == row.id).values(purge_at=row.purge_at + by)
+                connection.execute(changed)
+
     def begin_purge(
         self, template_id: uuid.UUID, purge: template_moves.Purge, *, unless_locked: str,
         etags: Collection[str] | None = None,

@@ -43,15 +43,12 @@ def judge(seen: inspection.Seen) -> check.Check:
         fix = "GRANT CREATE ON DATABASE ... TO ...;  -- or make the role the database's owner"
         return check.fail(_NAME, f"{found}: this role may make no schema in it", fix=fix)
     if seen.encoding != "UTF8":
-        fix = "make the database with ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0"
+        fix = "make the database with ENCODING 'UTF8' TEMPLATE template0"
         return check.fail(_NAME, f"{found}: its encoding is {seen.encoding}", fix=fix)
     if seen.not_durable:
         off = ", ".join(seen.not_durable)
         fix = "".join(f"ALTER SYSTEM SET {name} = on;\n" for name in seen.not_durable) + "SELECT pg_reload_conf();"
         return check.warn(_NAME, f"{found}: a power loss can destroy it ({off} off)", fix=fix)
-    if seen.collation not in {"C", "POSIX", "C.UTF-8", "C.utf8"}:
-        fix = "make the database with ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0"
-        return check.warn(_NAME, f"{found}: names are sorted as {seen.collation} does, not as SQLite does", fix=fix)
     return check.ok(_NAME, found)
 
 

@@ -73,9 +73,11 @@ def of_both(
 def _of_store(rows: templates.Templates, store: stores.Store) -> tuple[tuple[str, ...], tuple[Stray, ...]]:
     listed = [row for state in template.State for row in rows.list_in_state(state)]
     stored = set(store.list_manifests())
-    complete = [row for row in listed if row.state is not template.State.CAPTURING]
+    complete = [
+        row for row in listed if row.state in template.COMPLETE
+    ]  # a purge that was begun is ended by the daemon
     return (
-        tuple(f"{row.name}@{row.version} ({row.id})" for row in complete if row.id not in stored),
+        tuple(_told(row) for row in complete if row.id not in stored),
         tuple(_stray(store, each) for each in sorted(stored - {row.id for row in listed})),
     )
 
@@ -90,6 +92,10 @@ def _of_host(rows: servers.Servers, host: virt.Host) -> tuple[tuple[str, ...], t
         tuple(f"{row.name} ({row.domain_uuid})" for row in listed if row.domain_uuid not in domains),
         tuple(Stray(id=each.uuid, name=each.name, template=found) for each, found in deployed if found is not None),
     )
+
+
+def _told(row: template.Template) -> str:
+    return f"{row.reference} ({row.id}{', in the trash' if row.trash else ''})"
 
 
 def _stray(store: stores.Store, template_id: uuid.UUID) -> Stray:

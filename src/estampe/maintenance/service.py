@@ -128,7 +128,8 @@ class Maintenance:
 
         Until everything is verified, loaded and up to date, nothing of what is in use is touched. Operations that were under
         way when the backup was made are ended, since the world has gone on without their records: a deploy that went on
-        would write into the volumes of a server that runs by now.
+        would write into the volumes of a server that runs by now. What was in the trash stays as long as it had left, since
+        by now it may have been taken out again: the next start would purge what its owner keeps.
 
         Raises: as `examine`; errors.DatabaseDamaged, errors.DatabaseInUse, errors.DatabaseUnavailable, errors.BackupFailed.
         """
@@ -146,8 +147,11 @@ class Maintenance:
     def _prepare(self, facts: archive.Facts) -> Restored:
         with contextlib.closing(self.keeper.open_loaded()) as db:
             db.upgrade()
-            dropped = _drop_captured(templates.Templates(db))
-            ended = _end_operations(operations.Operations(db), at=self.clock())
+            rows, now = templates.Templates(db), self.clock()
+            dropped = _drop_captured(rows)
+            if facts.created_at < now:
+                rows.prolong_trash(now - facts.created_at)
+            ended = _end_operations(operations.Operations(db), at=now)
             return Restored(facts=facts, replaced=None, revision=db.revision(), ended=ended, dropped=dropped)
 
     @contextlib.contextmanager
@@ -184,5 +188,5 @@ def _drop_captured(rows: templates.Templates) -> tuple[str, ...]:
     for row in rows.list_in_state(template.State.CAPTURING):
         rows.begin_delete(row.id)
         rows.remove(row.id)
-        dropped.append(f"{row.name}@{row.version}")
+        dropped.append(row.reference)
     return tuple(dropped)

@@ -1,16 +1,18 @@
-"""The API over the real services: a fake host, a store in memory, an engine that a test drives, a real database."""
+"""The API over the real services: a fake host, a store in memory, an engine that a test drives, each real database."""
 
 from __future__ import annotations
 
-import contextlib
+import datetime
 import json
 import re
+import urllib.parse
 import uuid
 from collections.abc import Iterator
 
 import pytest
 import structlog
 from starlette import testclient
+from tests.unit import site_under_test
 
 from estampe import errors
 from estampe.api import app, transport
@@ -23,6 +25,13 @@ _CAPTURE = {"server": "web", "is_sealed": False}
 def _client(site, services=None) -> testclient.TestClient:
     api = app.create(services or site.services, meter=site.installation.meter)
     return testclient.TestClient(transport.Marked(api, transport.Transport.UNIX), raise_server_exceptions=False)
+
+
+@pytest.fixture
+def site(tmp_path, migrated_url, short_directory) -> Iterator:
+    made = site_under_test.Site(tmp_path, migrated_url, run_directory=short_directory)
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -105,11 +114,8 @@ def test_what_a_capture_read_and_stored_is_measured(site_with_server) -> None:
 
 def test_a_sound_installation_is_ready_and_a_broken_one_says_which_part(site) -> None:
     assert _client(site).get("/v1/ready").json()["parts"] == ["database", "store", "libvirt", "engine"]
-    site.db.close()
-    site.places.database.unlink()
-    with contextlib.suppress(FileNotFoundError):
-        site.places.database.with_name("estampe.db-wal").unlink()
-    site.places.database.mkdir()
+    with site.db.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE operations RENAME TO lost")
     answer = _client(site).get("/v1/ready")
     assert (answer.status_code, answer.json()["facts"]["parts"]) == (503, "database")
 
@@ -142,3 +148,58 @@ def test_servers_come_in_pages_that_stand_still_when_one_goes(site) -> None:
     assert [each["name"] for each in http.get("/v1/servers", params={"name": "?"}).json()["servers"]] == ["a", "c", "d"]
     assert http.get("/v1/servers", params={"name": "[a]"}).json()["servers"] == []
     assert http.get("/v1/servers", params={"power_state": "running"}).json()["servers"] == []
+
+
+def test_a_template_lives_from_its_capture_to_its_purge_by_housekeeping(site_with_server) -> None:
+    site = site_with_server
+    http = _client(site)
+    http.post("/v1/captures", json={**_CAPTURE, "tags": ["blue"], "note": "as it was"})
+    site.run()
+    http.post("/v1/deployments", json={"template": "web", "name": "new"})
+    site.run()
+    (made,) = http.get(
+        "/v1/templates", params={"tag": "blue", "name": "w*", "state": "active", "sort": "-size"}
+    ).json()["templates"]
+    assert [each["name"] for each in http.get("/v1/templates/web@1/servers").json()["servers"]] == ["new"]
+    assert http.put("/v1/retention/rules/w*", json={"keep_last": 1}).status_code == 200
+    assert http.delete("/v1/templates/web@1").status_code in {200, 204}
+    site.installation.housekeeping.tend()
+    assert [each["id"] for each in http.get("/v1/templates?is_trashed=true").json()["templates"]] == [made["id"]]
+    site.today += datetime.timedelta(days=site.settings.trash_days + 1)
+    site.installation.housekeeping.tend()
+    assert http.get(f"/v1/templates/{made['id']}").status_code == 404
+    (row,) = [each for each in http.get("/v1/servers").json()["servers"] if each["name"] == "new"]
+    assert "web@1" in json.dumps(row)
+    assert list(site.store.list_manifests()) == []
+
+
+_STRANGE = ("a\0b", "\ud800", "a\udfffb")
+
+
+@pytest.mark.parametrize("text", _STRANGE)
+def test_texts_that_no_database_keeps_are_problems_of_the_caller(site_with_server, text) -> None:
+    site = site_with_server
+    http = _client(site)
+    http.post("/v1/captures", json=_CAPTURE)
+    site.run()
+    quoted = urllib.parse.quote(text.encode("utf-8", "surrogatepass"))
+    answers = [
+        http.patch(
+            "/v1/templates/web@1", content=json.dumps({"note": text}), headers={"Content-Type": "application/json"}
+        ),
+        http.post("/v1/captures", content=json.dumps({"server": text}), headers={"Content-Type": "application/json"}),
+        http.get(f"/v1/templates/{quoted}"),
+        http.get(f"/v1/servers/{quoted}"),
+        http.get(f"/v1/operations/{quoted}"),
+        http.delete(f"/v1/retention/rules/{quoted}"),
+        http.get(f"/v1/templates?name={quoted}"),
+        http.get(f"/v1/templates?tag={quoted}"),
+        http.get(f"/v1/templates?guest={quoted}"),
+        http.get(f"/v1/operations?subject={quoted}"),
+    ]
+    found = {str(each.request.url): each.status_code for each in answers}
+    # In a URL, half a pair becomes a replacement character: a filter like any other, which nothing matches.
+    assert [
+        url for url, status in found.items() if not (400 <= status < 500 or ("?" in url and "\0" not in text))
+    ] == []
+    assert {each.headers["content-type"] for each in answers if each.status_code != 200} == {"application/problem+json"}

@@ -24,6 +24,13 @@ INSERT INTO operation_locks VALUES ('server/x', :operation, :yes)
 """
 
 
+def constants(database_url):
+    """For statements in SQL, which know none of SQLAlchemy's types."""
+    zone = "+00" if database_url.startswith("postgresql") else ""  # SQLite keeps none
+    at = f"2026-03-01 12:00:00.000000{zone}"
+    return {"owner": account.DEFAULT_ACCOUNT_ID.hex, "at": at, "yes": True, "no": False}
+
+
 @pytest.fixture
 def db(database_url):
     opened = database.Database.open(database_url)
@@ -59,9 +66,7 @@ def test_data_of_the_first_schema_survives_to_the_newest(db, database_url):
     db.upgrade("0001")
     ids = {name: uuid.uuid4() for name in ("server", "domain", "template", "operation")}
     values = {name: each.hex for name, each in ids.items()}
-    values |= {"owner": account.DEFAULT_ACCOUNT_ID.hex, "at": "2026-03-01 12:00:00.000000", "yes": True, "no": False}
-    if database_url.startswith("postgresql"):
-        values["at"] += "+00"  # SQLite keeps no zone
+    values |= constants(database_url)
     with db.write() as connection:
         for statement in FIRST_ROWS.split(";"):
             connection.execute(sa.text(statement), values)
@@ -80,19 +85,19 @@ def test_data_of_the_first_schema_survives_to_the_newest(db, database_url):
 SECOND_ROWS = r"""
 INSERT INTO servers VALUES (:deployed, :owner, :domain, 'web-01', :base, :at);
 INSERT INTO templates
-VALUES (:base, :owner, 'base', 1, 'active', '', NULL, 'bare', :at, 100, 50, 20, 1, NULL);
+VALUES (:base, :owner, 'base', 1, 'active', '', NULL, 'bare', :at, 100, 50, 20, :yes, NULL);
 INSERT INTO templates
-VALUES (:template, :owner, 'web', 3, 'deleting', '', :deployed, 'web-01', :at, 100, 50, 20, 1, NULL);
+VALUES (:template, :owner, 'web', 3, 'deleting', '', :deployed, 'web-01', :at, 100, 50, 20, :yes, NULL);
 INSERT INTO template_tags VALUES (:template, 'blue', 0)
 """
 
 
-def test_templates_of_the_first_schema_have_a_life_and_know_where_they_came_from(db):
+def test_templates_of_the_first_schema_have_a_life_and_know_where_they_came_from(db, database_url):
     """Written in the SQL of 0001, with a server that was deployed and captured, and a deletion that was cut off."""
     db.upgrade("0001")
     ids = {name: uuid.uuid4() for name in ("deployed", "domain", "base", "template")}
     values = {name: each.hex for name, each in ids.items()}
-    values |= {"owner": account.DEFAULT_ACCOUNT_ID.hex, "at": "2026-03-01 12:00:00.000000"}
+    values |= constants(database_url)
     with db.write() as connection:
         for statement in SECOND_ROWS.split(";"):
             connection.execute(sa.text(statement), values)
@@ -108,12 +113,12 @@ def test_templates_of_the_first_schema_have_a_life_and_know_where_they_came_from
     assert servers.Servers(db, clock=lambda: NOON).get(ids["deployed"]).template_name is None
 
 
-def test_templates_of_before_say_nothing_and_may_be_told_what_they_are_tuned_for(db):
+def test_templates_of_before_say_nothing_and_may_be_told_what_they_are_tuned_for(db, database_url):
     """The rows of 0001 come through 0004, and the new column keeps what is written into it."""
     db.upgrade("0001")
     template_id = uuid.uuid4()
-    values = {"owner": account.DEFAULT_ACCOUNT_ID.hex, "at": "2026-03-01 12:00:00.000000", "template": template_id.hex}
-    insert = "INSERT INTO templates VALUES (:template, :owner, 'web', 3, 'active', '', NULL, 'web-01', :at, 1, 1, 1, 1, NULL)"
+    values = {"template": template_id.hex, **constants(database_url)}
+    insert = "INSERT INTO templates VALUES (:template, :owner, 'web', 3, 'active', '', NULL, 'web-01', :at, 1, 1, 1, :yes, NULL)"
     with db.write() as connection:
         connection.execute(sa.text(insert), values)
     db.upgrade()

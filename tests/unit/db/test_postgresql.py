@@ -192,9 +192,21 @@ def test_the_servers_errors_are_told_by_what_to_do_next(db, state, error):
 
 
 @pytest.mark.requires_postgresql
-def test_a_text_that_only_sqlite_can_hold_is_the_callers_mistake(db):
-    with pytest.raises(errors.InvalidRequest, match="NUL"), db.write() as connection:
-        connection.execute(sa.update(schema.accounts).values(name="a\0b"))
+def test_texts_sort_by_code_point_whatever_the_database_was_told(postgresql):
+    """A column that a migration adds with the database's collation is told otherwise with the next upgrade."""
+    url = postgresql.new()
+    with contextlib.closing(database.Database.open(url)) as opened:
+        opened.upgrade()
+        with opened.write() as connection:
+            connection.exec_driver_sql(
+                'ALTER TABLE servers ADD COLUMN "Odd name" text, ADD COLUMN more text COLLATE "de-x-icu"'
+            )
+        opened.upgrade()
+    found = postgresql.execute(
+        "SELECT DISTINCT collation_name FROM information_schema.columns WHERE table_schema = 'estampe' AND data_type = 'text'",
+        database=postgresql_server.name_of(url),
+    )
+    assert found == [("C",)]
 
 
 @pytest.mark.requires_postgresql

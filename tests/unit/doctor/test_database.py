@@ -9,7 +9,7 @@ from estampe.db import inspection
 from estampe.doctor import check, database
 
 SOUND = inspection.Seen(
-    where="PostgreSQL prints on db.example", version="15.18", major=15, encoding="UTF8", collation="C", may_create=True,
+    where="PostgreSQL prints on db.example", version="15.18", major=15, encoding="UTF8", may_create=True,
     not_durable=(),
 )  # fmt: skip
 
@@ -22,7 +22,6 @@ SOUND = inspection.Seen(
         ({"may_create": False}, check.Status.FAIL, "may make no schema"),
         ({"encoding": "SQL_ASCII"}, check.Status.FAIL, "SQL_ASCII"),
         ({"not_durable": ("fsync",)}, check.Status.WARN, "fsync off"),
-        ({"collation": "de_DE.UTF-8"}, check.Status.WARN, "de_DE.UTF-8"),
     ],
 )
 def test_a_server_is_judged_by_what_it_says(facts, status, told):

@@ -51,6 +51,16 @@ def test_a_template_whose_manifest_is_gone_is_told(deployed, compare, rows):
     assert compare().without_manifest == (f"web@1 ({row.id})",)
 
 
+def test_a_template_in_the_trash_needs_its_manifest_and_one_that_is_being_purged_does_not(deployed, compare, rows):
+    (row,) = rows[0].list_in_state(template.State.ACTIVE)
+    deployed.services.life.delete(site_under_test.OWNER, row.reference, by="root")
+    assert compare().is_clean
+    deployed.store.delete_manifest(row.id)
+    assert compare().without_manifest == (f"web@1 ({row.id}, in the trash)",)
+    rows[0].begin_delete(row.id)
+    assert compare().is_clean
+
+
 def test_a_manifest_that_no_row_knows_is_told_by_the_name_it_has(deployed, compare, rows):
     (row,) = rows[0].list_in_state(template.State.ACTIVE)
     rows[0].begin_delete(row.id)
