@@ -241,11 +241,6 @@ class RouteNotFound(NotFound):
 # --- what the caller may not do -------------------------------------------------------------------------------------
 
 
-class Unauthenticated(Denied):
-    code = "unauthenticated"
-    message = "this Estampe does not know who you are: {advice}"
-
-
 class SocketDenied(Denied):
     code = "socket-denied"
     message = "you may not open the daemon's socket {socket}: be root or a member of the group that owns it (`estampe`)"

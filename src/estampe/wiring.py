@@ -20,6 +20,7 @@ from typing import Final
 import structlog
 
 from estampe import config, errors, log
+from estampe.accounts import bundle
 from estampe.api import app as api_app
 from estampe.api import metrics, readiness, tcp
 from estampe.api import server as api_server
@@ -30,6 +31,8 @@ from estampe.capture import workflow as capture_workflow
 from estampe.catalogue import housekeeping, life, lineage, profiles, storage
 from estampe.catalogue import retention as catalogue_retention
 from estampe.catalogue import service as catalogue_service
+from estampe.db import api_keys as key_rows
+from estampe.db import audit as audit_rows
 from estampe.db import database, idempotency, operations, retention, servers, templates
 from estampe.deploy import confirm, resolve, seed
 from estampe.deploy import service as deploy_service
@@ -37,6 +40,7 @@ from estampe.deploy import workflow as deploy_workflow
 from estampe.jobs import base as jobs
 from estampe.jobs import dbos_engine, dispatch, periodic, runner
 from estampe.model import operation, template
+from estampe.servers import footprint
 from estampe.servers import service as server_service
 from estampe.store import allocator, local
 from estampe.store import base as stores
@@ -95,6 +99,8 @@ class Installation:
     rows: operations.Operations
     housekeeping: housekeeping.Housekeeping
     meter: metrics.Metrics
+    audit: audit_rows.Audit
+    keys: key_rows.ApiKeys
     _closing: contextlib.ExitStack = field(repr=False)
 
     def launch(self) -> None:
@@ -106,8 +112,12 @@ class Installation:
         self.housekeeping.tend()
 
     def _prune(self) -> None:
-        limit = dispatch.utc_now() - datetime.timedelta(days=self.settings.operation_days)
+        now = dispatch.utc_now()
+        limit = now - datetime.timedelta(days=self.settings.operation_days)
         self.engine.forget(self.rows.prune(older_than=limit))
+        limit = now - datetime.timedelta(days=self.settings.audit_days)
+        self.audit.prune(older_than=limit)
+        self.keys.prune(older_than=limit)
 
     def close(self) -> None:
         """Stop working; what is unfinished goes on at the next launch."""
@@ -183,6 +193,7 @@ class _Ground:
     templates: templates.Templates
     servers: servers.Servers
     resolver: resolve.Resolver
+    footprint: footprint.Footprint
 
     def capture(self) -> capture_workflow.CaptureWorkflow:
         """The body of a capture."""
@@ -276,6 +287,7 @@ class _Ground:
                 templates=self.templates,
                 dispatcher=dispatcher,
                 resolver=self.resolver,
+                footprint=self.footprint,
             ),
             templates=catalogue_service.TemplateService(store=self.adapters.store, rows=self.templates),
             operations=dispatcher,
@@ -286,6 +298,7 @@ class _Ground:
             lineage=lineage.LineageService(rows=self.templates, servers=all_servers),
             retention=keeper.retention,
             profiles=profiles.ProfileService(),
+            **vars(self.accounts()),
         )
 
     def _readiness(self) -> readiness.Readiness:
@@ -305,6 +318,16 @@ class _Ground:
             operations=self.operations.count,
             usage=metrics.CachedUsage(store.usage),
             available_bytes=self.adapters.store.available_bytes,
+        )
+
+    def accounts(self) -> bundle.Bundle:
+        """What knows of accounts and people."""
+        return bundle.Bundle.make(
+            self.adapters.db,
+            servers=self.servers,
+            footprint=self.footprint,
+            forget=self.adapters.engine.forget,
+            sign_in_life=datetime.timedelta(hours=self.settings.sign_in_hours),
         )
 
 
@@ -339,6 +362,8 @@ def wire(
         rows=ground.operations,
         housekeeping=keeper,
         meter=meter,
+        audit=audit_rows.Audit(adapters.db),
+        keys=key_rows.ApiKeys(adapters.db),
         _closing=closing,
     )
 
@@ -353,6 +378,7 @@ def _ground(
     now: Callable[[], datetime.datetime],
 ) -> _Ground:
     defaults = resolve.Defaults(pool=settings.default_pool, network=settings.default_network)
+    server_rows = servers.Servers(adapters.db, clock=dispatch.utc_now)
     return _Ground(
         settings=settings,
         places=places,
@@ -363,8 +389,9 @@ def _ground(
         chunks=store_chunks.Chunks(adapters.store, level=settings.compression_level),
         operations=operations.Operations(adapters.db),
         templates=templates.Templates(adapters.db),
-        servers=servers.Servers(adapters.db, clock=dispatch.utc_now),
+        servers=server_rows,
         resolver=resolve.Resolver(host=adapters.host, defaults=defaults),
+        footprint=footprint.Footprint(host=adapters.host, rows=server_rows),
     )
 
 

@@ -113,11 +113,6 @@ class Site:
             restarts += 1
         return restarts
 
-    def restart(self) -> None:
-        """The daemon that was cut off is started anew."""
-        self.engine = self.engine.relaunch()
-        self._start_daemon()
-
     def outcome(self, started: operation.Operation) -> operation.Operation:
         return self.services.operations.get(OWNER, str(started.id))
 

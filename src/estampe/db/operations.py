@@ -60,7 +60,7 @@ class Operations:
     def __init__(self, db: database.Database) -> None:
         self._db = db
 
-    def add(
+    def add(  # noqa: PLR0913 - the columns of a new row
         self, *, id: uuid.UUID, owner_id: uuid.UUID, kind: operation.Kind, subject: str, request: dict[str, Any],
         locks: Sequence[Lock] = (), demand: quotas.Demand | None = None, created_at: datetime.datetime,
         request_id: str | None = None,
@@ -202,6 +202,8 @@ def _conditions(query: listing.OperationQuery) -> Iterable[sa.ColumnElement[bool
         yield _table.c.state.in_(query.states)
     if query.kind is not None:
         yield _table.c.kind == query.kind
+    if query.hidden_kinds:
+        yield _table.c.kind.not_in(query.hidden_kinds)
     if query.subject_glob is not None:
         yield _table.c.subject.like(paging.like(query.subject_glob), escape="\\")
     if query.since is not None:

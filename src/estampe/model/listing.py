@@ -63,6 +63,7 @@ class OperationQuery:
 
     states: tuple[operation.State, ...] = ()
     kind: operation.Kind | None = None
+    hidden_kinds: tuple[operation.Kind, ...] = ()  # never these, whatever `kind` is
     subject_glob: str | None = None
     since: datetime.datetime | None = None  # created then or later
     sort: OperationSort = OperationSort.CREATED_DESCENDING

@@ -11,6 +11,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from tests.unit.api import people
+
 from estampe import correlation, errors
 from estampe.api import services
 from estampe.capture import request as capture_request
@@ -174,6 +176,7 @@ class World:
         """As new, for a server that outlives a test."""
         for name, value in vars(World()).items():
             setattr(self, name, value)
+        people.office().reset()
 
     def note(self, *call: Any) -> None:
         """A call, which fails where the test wants it to."""
@@ -213,6 +216,7 @@ class World:
             lineage=Lineage(self),
             retention=Retention(self),
             profiles=Profiles(self),
+            **vars(people.office().bundle),
         )
 
     def find_template(self, reference: str) -> template.Template:
@@ -269,6 +273,10 @@ class Servers:
     def delete(self, owner_id: uuid.UUID, reference: str, *, is_volumes_deleted: bool, is_forced: bool) -> None:
         self.world.note("delete", reference, is_volumes_deleted, is_forced)
         del self.world.servers[self._find(reference).name]
+
+    def assign(self, reference: str, owner_id: uuid.UUID) -> server_views.ServerView:
+        self.world.note("assign", reference, owner_id)
+        return self._find(reference)
 
     def _find(self, reference: str) -> server_views.ServerView:
         for server in self.world.servers.values():
