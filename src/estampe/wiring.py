@@ -20,7 +20,7 @@ from typing import Final
 import structlog
 
 from estampe import config, errors, log
-from estampe.accounts import bundle
+from estampe.accounts import auditing, bundle
 from estampe.api import app as api_app
 from estampe.api import metrics, readiness, tcp
 from estampe.api import server as api_server
@@ -31,6 +31,7 @@ from estampe.capture import workflow as capture_workflow
 from estampe.catalogue import housekeeping, life, lineage, profiles, storage
 from estampe.catalogue import retention as catalogue_retention
 from estampe.catalogue import service as catalogue_service
+from estampe.db import accounts as account_rows
 from estampe.db import api_keys as key_rows
 from estampe.db import audit as audit_rows
 from estampe.db import database, idempotency, operations, retention, servers, templates
@@ -241,10 +242,13 @@ class _Ground:
 
     def keeper(self) -> housekeeping.Housekeeping:
         """The life of templates."""
+        log = auditing.AuditService(rows=audit_rows.Audit(self.adapters.db), now=dispatch.utc_now)
+        record = auditing.Unasked(audit=log, accounts=account_rows.Accounts(self.adapters.db))
         lives = life.LifeService(
             store=self.adapters.store,
             rows=self.templates,
             operations=self.operations,
+            record=record,
             trash_days=self.settings.trash_days,
             now=self.now,
         )
@@ -253,6 +257,7 @@ class _Ground:
             rows=self.templates,
             operations=self.operations,
             life=lives,
+            record=record,
             now=self.now,
         )
         return housekeeping.Housekeeping(life=lives, retention=rules)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from estampe import errors
+from estampe.db import accounts as account_rows
 from estampe.db import audit as audit_rows
-from estampe.model import account, audit
+from estampe.model import account, audit, listing
 
+HOUSEKEEPING: Final = "the daemon"  # the actor of what nobody asked for; names of users have no spaces
+_DAEMON: Final = "daemon"  # the address of what comes from nowhere else
+_log = logging.getLogger(__name__)
 _SUBJECT_CHARACTERS: Final = 256
 
 
@@ -35,14 +41,27 @@ class AuditService:
         self.rows.add(entry)
         return entry
 
-    def list(
-        self, *, account_id: uuid.UUID | None, actor: str | None, action: str | None, since: datetime.datetime | None,
-        until: datetime.datetime | None, limit: int, after: uuid.UUID | None,
-    ) -> Sequence[audit.Entry]:  # fmt: skip
-        """A page, the newest first: one account's, or (None) all."""
-        return self.rows.list(
-            account_id=account_id, actor=actor, action=action, since=since, until=until, limit=limit, after=after
-        )
+    def list(self, query: listing.AuditQuery) -> listing.Page[audit.Entry]:
+        """A page, of one account or of all. Raises: errors.InvalidRequest."""
+        return self.rows.list(query)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unasked:
+    """Records what the daemon does to an account's things of its own accord: see `catalogue.unasked.Recorder`."""
+
+    audit: AuditService
+    accounts: account_rows.Accounts
+
+    def __call__(self, owner_id: uuid.UUID, *, action: str, subject: str) -> None:
+        """It was done; where no entry can be kept, the daemon's log gets it."""
+        try:
+            self.audit.record(
+                actor=HOUSEKEEPING, account=self.accounts.get(owner_id), action=action, subject=subject,
+                address=_DAEMON, outcome=audit.Outcome.DONE, code=None, request_id=None,
+            )  # fmt: skip
+        except errors.EstampeError:
+            _log.exception("no audit entry: %s %s %r", HOUSEKEEPING, action, subject)
 
 
 def _printable(text: str) -> str:

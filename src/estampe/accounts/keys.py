@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime
 import secrets
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from estampe import errors
 from estampe.accounts import views
 from estampe.db import api_keys as key_rows
-from estampe.model import access, account, api_key
+from estampe.model import access, account, api_key, listing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,16 +60,16 @@ class KeyService:
         self.rows.add(new, secret_digest=api_key.digest(secret))
         return views.NewKey(api_key=new, key=api_key.render(new.id, secret))
 
-    def list(self, actor: access.Actor) -> Sequence[api_key.ApiKey]:
-        """Those the actor may see, the newest first: an owner all of the account, others their own."""
-        return [key for key in self.rows.list(actor.account_id) if _is_visible(key, actor)]
+    def list(self, actor: access.Actor, query: listing.ApiKeyQuery) -> listing.Page[api_key.ApiKey]:
+        """A page of those the actor may see: an owner all of the account, others their own. Raises: errors.InvalidRequest."""
+        return self.rows.list(actor, query, at=self.now())
 
     def revoke(self, actor: access.Actor, reference: str) -> api_key.ApiKey:
         """By id, the first digits of it, or name. It lets nobody in from now on.
 
         Raises: errors.ApiKeyNotFound (another account's as well), errors.AmbiguousId.
         """
-        found = [key for key in self.list(actor) if _is_named(key, reference)]
+        found = self.rows.find_named(actor, reference)
         if not found:
             raise errors.ApiKeyNotFound(key=reference)
         if len(found) > 1:
@@ -83,18 +83,3 @@ class KeyService:
                 field="authorization", problem="no API key was shown: there is nothing to revoke"
             )
         self.rows.revoke(actor.key_id, at=self.now())
-
-
-def _is_visible(key: api_key.ApiKey, actor: access.Actor) -> bool:
-    if actor.is_cloud_operator:
-        return True
-    if key.is_cloud_operator:  # it only happens to act for this account by default
-        return False
-    if actor.role is account.Role.OWNER or key.id == actor.key_id:
-        return True
-    return key.user_id is not None and key.user_id == actor.user_id
-
-
-def _is_named(key: api_key.ApiKey, reference: str) -> bool:
-    digits = reference.lower().replace("-", "")
-    return (len(digits) >= 4 and key.id.hex.startswith(digits)) or (key.name == reference and key.revoked_at is None)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from estampe import errors
 from estampe.accounts import passwords
 from estampe.db import people as people_rows
 from estampe.db import sign_ins as sign_in_rows
-from estampe.model import access, account, sign_in
+from estampe.model import access, account, listing, sign_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +35,9 @@ class PeopleService:
             id=self.new_id(), name=name, password_hash=kept, is_cloud_operator=is_cloud_operator, created_at=self.now()
         )
 
-    def list_users(self) -> Sequence[account.User]:
-        """All, by name."""
-        return self.rows.list()
+    def list_users(self, query: listing.UserQuery) -> listing.Page[account.User]:
+        """A page. Raises: errors.InvalidRequest."""
+        return self.rows.list(query)
 
     def remove_user(self, name: str) -> None:
         """Drop the user with all memberships and keys. Raises: errors.UserNotFound."""
@@ -74,9 +74,9 @@ class PeopleService:
 
     # --- members --------------------------------------------------------------------------------------------------
 
-    def list_members(self, account_id: uuid.UUID) -> Sequence[account.Member]:
-        """The account's, by name."""
-        return self.rows.list_members(account_id)
+    def list_members(self, account_id: uuid.UUID, query: listing.MemberQuery) -> listing.Page[account.Member]:
+        """A page of the account's. Raises: errors.InvalidRequest."""
+        return self.rows.list_members(account_id, query)
 
     def add_member(self, account_id: uuid.UUID, name: str, role: account.Role) -> account.Member:
         """Raises: errors.UserNotFound, errors.NameInUse."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from estampe import errors
@@ -12,7 +12,7 @@ from estampe.accounts import views
 from estampe.db import accounts as account_rows
 from estampe.db import quotas as quota_rows
 from estampe.db import servers as server_rows
-from estampe.model import account
+from estampe.model import account, listing
 from estampe.servers import footprint
 
 
@@ -32,9 +32,9 @@ class AccountService:
         """A new account, active and without limits. Raises: errors.InvalidName, errors.NameInUse."""
         return self.rows.add(id=self.new_id(), name=name, created_at=self.now())
 
-    def list(self) -> Sequence[account.Account]:
-        """All, by name."""
-        return self.rows.list()
+    def list(self, query: listing.AccountQuery) -> listing.Page[account.Account]:
+        """A page. Raises: errors.InvalidRequest."""
+        return self.rows.list(query)
 
     def resolve(self, reference: str) -> account.Account:
         """By name or id. Raises: errors.AccountNotFound."""

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import fastapi
 
+from estampe import errors
 from estampe.api import dependencies as given
-from estampe.api import gate
+from estampe.api import gate, problems
 from estampe.schemas import api_key
 
 router = fastapi.APIRouter(prefix="/api-keys", tags=["API keys"], route_class=gate.Route)
 
 
 @router.get("")
-def list_api_keys(services: given.Services, actor: given.Actor) -> api_key.ApiKeyList:
-    """All keys of the account for its owners, for others their own; the newest first."""
-    return api_key.ApiKeyList(api_keys=[api_key.ApiKey.model_validate(each) for each in services.keys.list(actor)])
+def list_api_keys(
+    services: given.Services, actor: given.Actor, query: Annotated[api_key.ApiKeyQuery, fastapi.Query()]
+) -> api_key.ApiKeyList:
+    """A page of all keys of the account for its owners, for others their own; the newest first unless sorted otherwise."""
+    page = services.keys.list(actor, query.to_domain())
+    return api_key.ApiKeyList(api_keys=[api_key.ApiKey.model_validate(each) for each in page.items], next=page.next)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=problems.answers(errors.RoleDenied, errors.CloudOperatorOnly))
 def create_api_key(
     services: given.Services, actor: given.Actor, trail: given.Trail, request: api_key.CreateApiKeyRequest
 ) -> api_key.NewApiKey:
@@ -31,7 +37,7 @@ def create_api_key(
     return api_key.NewApiKey.model_validate(made)
 
 
-@router.delete("/{reference}")
+@router.delete("/{reference}", responses=problems.answers(errors.ApiKeyNotFound, errors.AmbiguousId))
 def revoke_api_key(services: given.Services, actor: given.Actor, reference: given.Reference) -> api_key.ApiKey:
     """From now on the key lets nobody in. It stays in the list, as revoked."""
     return api_key.ApiKey.model_validate(services.keys.revoke(actor, reference))

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import fastapi
 
+from estampe import errors
 from estampe.api import dependencies as given
-from estampe.api import gate
+from estampe.api import gate, problems
 from estampe.schemas import account
 
 router = fastapi.APIRouter(prefix="/accounts/{account}/members", tags=["accounts"], route_class=gate.Route)
 
 
-@router.get("")
-def list_members(services: given.Services, target: given.Target) -> account.MemberList:
-    """Who may act for the account, and as what."""
-    found = services.people.list_members(target.id)
-    return account.MemberList(members=[account.Member.model_validate(each) for each in found])
+@router.get("", responses=problems.answers(errors.AccountNotFound))
+def list_members(
+    services: given.Services, target: given.Target, query: Annotated[account.MemberQuery, fastapi.Query()]
+) -> account.MemberList:
+    """A page of who may act for the account, and as what."""
+    page = services.people.list_members(target.id, query.to_domain())
+    return account.MemberList(members=[account.Member.model_validate(each) for each in page.items], next=page.next)
 
 
-@router.post("", status_code=201)
+@router.post(
+    "", status_code=201, responses=problems.answers(errors.AccountNotFound, errors.UserNotFound, errors.NameInUse)
+)
 def add_member(
     services: given.Services, target: given.Target, trail: given.Trail, request: account.AddMemberRequest
 ) -> account.Member:
@@ -27,7 +34,7 @@ def add_member(
     return account.Member.model_validate(services.people.add_member(target.id, request.user, request.role))
 
 
-@router.patch("/{reference}")
+@router.patch("/{reference}", responses=problems.answers(errors.AccountNotFound, errors.MemberNotFound))
 def edit_member(
     services: given.Services,
     target: given.Target,
@@ -40,7 +47,9 @@ def edit_member(
     return account.Member.model_validate(services.people.set_role(target.id, reference, request.role))
 
 
-@router.delete("/{reference}", status_code=204)
+@router.delete(
+    "/{reference}", status_code=204, responses=problems.answers(errors.AccountNotFound, errors.MemberNotFound)
+)
 def remove_member(
     services: given.Services, target: given.Target, trail: given.Trail, reference: given.UserPath
 ) -> None:

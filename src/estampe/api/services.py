@@ -279,8 +279,8 @@ class AccountService(Protocol):
     def create(self, name: str) -> account.Account:
         """A new one. Raises: errors.InvalidName, errors.NameInUse."""
 
-    def list(self) -> Sequence[account.Account]:
-        """All, by name."""
+    def list(self, query: listing.AccountQuery) -> listing.Page[account.Account]:
+        """A page. Raises: errors.InvalidRequest where `after` is no cursor of that sort."""
 
     def resolve(self, reference: str) -> account.Account:
         """By name or id. Raises: errors.AccountNotFound."""
@@ -307,8 +307,8 @@ class PeopleService(Protocol):
     def add_user(self, name: str, *, password: str | None, is_cloud_operator: bool) -> account.User:
         """A new user. Raises: errors.InvalidName, errors.NameInUse, errors.InvalidRequest."""
 
-    def list_users(self) -> Sequence[account.User]:
-        """All, by name."""
+    def list_users(self, query: listing.UserQuery) -> listing.Page[account.User]:
+        """A page. Raises: errors.InvalidRequest where `after` is no cursor of that sort."""
 
     def remove_user(self, name: str) -> None:
         """Drop a user with memberships and keys. Raises: errors.UserNotFound."""
@@ -319,8 +319,8 @@ class PeopleService(Protocol):
     def knows(self, name: str) -> bool:
         """Whether there is a user of that name."""
 
-    def list_members(self, account_id: uuid.UUID) -> Sequence[account.Member]:
-        """The account's, by name."""
+    def list_members(self, account_id: uuid.UUID, query: listing.MemberQuery) -> listing.Page[account.Member]:
+        """A page of the account's. Raises: errors.InvalidRequest where `after` is no cursor of that sort."""
 
     def add_member(self, account_id: uuid.UUID, name: str, role: account.Role) -> account.Member:
         """Raises: errors.UserNotFound, errors.NameInUse."""
@@ -341,8 +341,8 @@ class KeyService(Protocol):
     ) -> account_views.NewKey:  # fmt: skip
         """A key that may at most what its maker may. Raises: errors.RoleDenied, errors.CloudOperatorOnly, errors.InvalidRequest."""
 
-    def list(self, actor: access.Actor) -> Sequence[api_key.ApiKey]:
-        """Those the actor may see, the newest first."""
+    def list(self, actor: access.Actor, query: listing.ApiKeyQuery) -> listing.Page[api_key.ApiKey]:
+        """A page of those the actor may see. Raises: errors.InvalidRequest where `after` is no cursor of that sort."""
 
     def revoke(self, actor: access.Actor, reference: str) -> api_key.ApiKey:
         """It lets nobody in from now on. Raises: errors.ApiKeyNotFound, errors.AmbiguousId."""
@@ -367,11 +367,8 @@ class AuditService(Protocol):
     ) -> audit.Entry:  # fmt: skip
         """Add an entry; it is durable on return."""
 
-    def list(
-        self, *, account_id: uuid.UUID | None, actor: str | None, action: str | None, since: datetime.datetime | None,
-        until: datetime.datetime | None, limit: int, after: uuid.UUID | None,
-    ) -> Sequence[audit.Entry]:  # fmt: skip
-        """A page, the newest first: one account's, or (None) all."""
+    def list(self, query: listing.AuditQuery) -> listing.Page[audit.Entry]:
+        """A page, of one account or of all. Raises: errors.InvalidRequest where `after` is no cursor of that sort."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import fastapi
 
+from estampe import errors
 from estampe.accounts import views
 from estampe.api import dependencies as given
-from estampe.api import gate, hashing, peer
+from estampe.api import gate, hashing, peer, problems
 from estampe.schemas import api_key
 
 router = fastapi.APIRouter(tags=["sign-in"], route_class=gate.Route)
 
 
-@router.post("/login")
+@router.post("/login", responses=problems.answers(errors.SignInRefused, errors.SignInLocked, errors.AccountAmbiguous))
 async def sign_in(
     http: fastapi.Request,
     services: given.Services,

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import fastapi
 
+from estampe import errors
 from estampe.api import dependencies as given
-from estampe.api import gate, hashing
+from estampe.api import gate, hashing, problems
 from estampe.schemas import account
 
 router = fastapi.APIRouter(prefix="/users", tags=["users"], route_class=gate.Route)
 
 
 @router.get("")
-def list_users(services: given.Services) -> account.UserList:
-    """All users, by name."""
-    found = services.people.list_users()
-    return account.UserList(users=[account.User.model_validate(each) for each in found])
+def list_users(services: given.Services, query: Annotated[account.UserQuery, fastapi.Query()]) -> account.UserList:
+    """A page of users, by name."""
+    page = services.people.list_users(query.to_domain())
+    return account.UserList(users=[account.User.model_validate(each) for each in page.items], next=page.next)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=problems.answers(errors.InvalidName, errors.NameInUse))
 async def create_user(
     services: given.Services, trail: given.Trail, limiter: hashing.Limiter, request: account.CreateUserRequest
 ) -> account.User:
@@ -34,13 +37,17 @@ async def create_user(
     return await limiter.run(create)
 
 
-@router.delete("/{reference}", status_code=204)
+@router.delete("/{reference}", status_code=204, responses=problems.answers(errors.UserNotFound))
 def delete_user(services: given.Services, reference: given.UserPath) -> None:
     """Remove a user with all memberships and keys."""
     services.people.remove_user(reference)
 
 
-@router.put("/{reference}/password", status_code=204)
+@router.put(
+    "/{reference}/password",
+    status_code=204,
+    responses=problems.answers(errors.UserNotFound, errors.SignInRefused, errors.SignInLocked),
+)
 async def set_password(
     services: given.Services,
     actor: given.Actor,

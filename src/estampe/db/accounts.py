@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import database, schema
-from estampe.model import account, operation, template
+from estampe.db import database, paging, schema
+from estampe.model import account, listing, operation, template
 
 _table = schema.accounts
 # What says something only while there is the account; rows that refer to it without being dropped with it.
 _ITS_OWN: Final = (schema.idempotency_keys, schema.retention_rules, schema.template_versions)
+_ALL: Final = listing.AccountQuery()
+_name = paging.Key(column=_table.c.name, of=lambda each: each.name, kind=str)
+_id = paging.Key(column=_table.c.id, of=lambda each: each.id, kind=uuid.UUID)
+_created = paging.Key(column=_table.c.created_at, of=lambda each: each.created_at, kind=datetime.datetime)
+_ORDERS: Final = {
+    listing.AccountSort.NAME: (_name,),
+    listing.AccountSort.NAME_DESCENDING: (replace(_name, is_descending=True),),
+    listing.AccountSort.CREATED: (_created, _id),
+    listing.AccountSort.CREATED_DESCENDING: (replace(_created, is_descending=True), _id),
+}
 _ENDED: Final = tuple(state for state in operation.State if state.has_ended)
 
 
@@ -48,10 +59,13 @@ class Accounts:
         with self._db.read() as connection:
             return _get(connection, _is_named(reference), reference)
 
-    def list(self) -> list[account.Account]:
-        """All, by name."""
+    def list(self, query: listing.AccountQuery = _ALL) -> listing.Page[account.Account]:
+        """A page. Raises: errors.InvalidRequest where `after` is no cursor of that sort."""
+        order = paging.Order(query.sort, _ORDERS[query.sort])
+        wanted = order.apply(sa.select(_table).where(*_conditions(query)), after=query.after, limit=query.limit)
         with self._db.read() as connection:
-            return [_account(row) for row in connection.execute(sa.select(_table).order_by(_table.c.name))]
+            found = [_account(row) for row in connection.execute(wanted)]
+        return order.page(found, query.limit)
 
     def set_state(self, account_id: uuid.UUID, state: account.State) -> account.Account:
         """Suspend or resume. Raises: errors.AccountNotFound."""
@@ -76,6 +90,20 @@ class Accounts:
                 connection.execute(sa.delete(table).where(table.c.owner_id == account_id))
             connection.execute(sa.delete(_table).where(_table.c.id == account_id))
             return ended
+
+
+def active() -> sa.Select[Any]:
+    """The ids of accounts that are not suspended."""
+    return sa.select(_table.c.id).where(_table.c.state == account.State.ACTIVE)
+
+
+def _conditions(query: listing.AccountQuery) -> Iterable[sa.ColumnElement[bool]]:
+    if query.only_id is not None:
+        yield _table.c.id == query.only_id
+    if query.name_glob is not None:
+        yield _table.c.name.like(paging.like(query.name_glob), escape="\\")
+    if query.states:
+        yield _table.c.state.in_(query.states)
 
 
 def _belongings(connection: sa.Connection, account_id: uuid.UUID) -> list[str]:

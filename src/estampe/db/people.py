@@ -5,17 +5,30 @@ from __future__ import annotations
 import datetime
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import database, schema
-from estampe.model import account
+from estampe.db import database, paging, schema
+from estampe.model import account, listing
 
 _users = schema.users
 _members = schema.memberships
 _keys = schema.api_keys
+_ALL_USERS: Final = listing.UserQuery()
+_ALL_MEMBERS: Final = listing.MemberQuery()
+_name = paging.Key(column=_users.c.name, of=lambda each: each.name, kind=str)
+_user_name = paging.Key(column=_users.c.name, of=lambda each: each.user, kind=str)
+_BY_NAME: Final = {
+    listing.NameSort.NAME: (_name,),
+    listing.NameSort.NAME_DESCENDING: (replace(_name, is_descending=True),),
+}
+_BY_USER: Final = {
+    listing.NameSort.NAME: (_user_name,),
+    listing.NameSort.NAME_DESCENDING: (replace(_user_name, is_descending=True),),
+}
 
 
 class People:
@@ -50,10 +63,18 @@ class People:
             row = _find(connection, name)
         return None if row is None else (_user(row), row.password_hash)
 
-    def list(self) -> list[account.User]:
-        """All, by name."""
+    def list(self, query: listing.UserQuery = _ALL_USERS) -> listing.Page[account.User]:
+        """A page. Raises: errors.InvalidRequest where `after` is no cursor of that sort."""
+        order = paging.Order(query.sort, _BY_NAME[query.sort])
+        wanted = sa.select(_users)
+        if query.name_glob is not None:
+            wanted = wanted.where(_users.c.name.like(paging.like(query.name_glob), escape="\\"))
+        if query.is_cloud_operator is not None:
+            wanted = wanted.where(_users.c.is_cloud_operator.is_(query.is_cloud_operator))
         with self._db.read() as connection:
-            return [_user(row) for row in connection.execute(sa.select(_users).order_by(_users.c.name))]
+            rows = connection.execute(order.apply(wanted, after=query.after, limit=query.limit))
+            found = [_user(row) for row in rows]
+        return order.page(found, query.limit)
 
     def set_password(self, name: str, password_hash: str, *, at: datetime.datetime) -> account.User:
         """Change it, and revoke what was signed in with the old one. Raises: errors.UserNotFound."""
@@ -106,11 +127,20 @@ class People:
             connection.execute(sa.delete(_members).where(*_is(found)))
             return found
 
-    def list_members(self, account_id: uuid.UUID) -> Sequence[account.Member]:
-        """The account's, by name."""
-        query = _joined().where(_members.c.account_id == account_id).order_by(_users.c.name)
+    def list_members(
+        self, account_id: uuid.UUID, query: listing.MemberQuery = _ALL_MEMBERS
+    ) -> listing.Page[account.Member]:
+        """A page of the account's. Raises: errors.InvalidRequest where `after` is no cursor of that sort."""
+        order = paging.Order(query.sort, _BY_USER[query.sort])
+        wanted = _joined().where(_members.c.account_id == account_id)
+        if query.name_glob is not None:
+            wanted = wanted.where(_users.c.name.like(paging.like(query.name_glob), escape="\\"))
+        if query.roles:
+            wanted = wanted.where(_members.c.role.in_(query.roles))
         with self._db.read() as connection:
-            return [_member(row) for row in connection.execute(query)]
+            rows = connection.execute(order.apply(wanted, after=query.after, limit=query.limit))
+            found = [_member(row) for row in rows]
+        return order.page(found, query.limit)
 
     def list_memberships(self, user_id: uuid.UUID) -> Sequence[tuple[account.Account, account.Role]]:
         """The accounts that a user is a member of, by name."""

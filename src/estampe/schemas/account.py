@@ -8,7 +8,7 @@ from typing import Annotated
 
 import pydantic
 
-from estampe.model import account
+from estampe.model import account, listing
 from estampe.schemas import wire
 
 # ASCII patterns: what cannot be a name ends here, and every database can be asked for what is left.
@@ -38,10 +38,34 @@ class Account(wire.Answer):
     created_at: datetime.datetime
 
 
+class AccountQuery(wire.Query):
+    """Which accounts to list, and in what order."""
+
+    name: wire.Glob | None = None
+    state: Annotated[list[account.State], pydantic.Field(max_length=2, description="may be repeated")] = pydantic.Field(
+        default_factory=list
+    )
+    sort: Annotated[listing.AccountSort, pydantic.Field(description="`-` is descending")] = listing.AccountSort.NAME
+    limit: wire.Limit = listing.DEFAULT_LIMIT
+    after: wire.Cursor | None = None
+
+    def to_domain(self, *, only_id: uuid.UUID | None) -> listing.AccountQuery:
+        """As the service takes it; `only_id` is the one that the caller may see, None where it is all."""
+        return listing.AccountQuery(
+            only_id=only_id,
+            name_glob=self.name,
+            states=tuple(self.state),
+            sort=self.sort,
+            limit=self.limit,
+            after=self.after,
+        )
+
+
 class AccountList(wire.Answer):
-    """Accounts, by name: all for the cloud operator, for others their own."""
+    """One page: all for the cloud operator, for others their own. `next` goes back as `after`, null on the last."""
 
     accounts: list[Account]
+    next: str | None
 
 
 class QuotaRequest(wire.Request):
@@ -113,10 +137,29 @@ class Member(wire.Answer):
     role: account.Role
 
 
+class MemberQuery(wire.Query):
+    """Which members to list, and in what order."""
+
+    name: wire.Glob | None = None
+    role: Annotated[list[account.Role], pydantic.Field(max_length=3, description="may be repeated")] = pydantic.Field(
+        default_factory=list
+    )
+    sort: Annotated[listing.NameSort, pydantic.Field(description="`-` is descending")] = listing.NameSort.NAME
+    limit: wire.Limit = listing.DEFAULT_LIMIT
+    after: wire.Cursor | None = None
+
+    def to_domain(self) -> listing.MemberQuery:
+        """As the service takes it."""
+        return listing.MemberQuery(
+            name_glob=self.name, roles=tuple(self.role), sort=self.sort, limit=self.limit, after=self.after
+        )
+
+
 class MemberList(wire.Answer):
-    """The account's members, by name."""
+    """One page of the account's members; `next` goes back as `after` for the page behind it, null on the last."""
 
     members: list[Member]
+    next: str | None
 
 
 class CreateUserRequest(wire.Request):
@@ -144,7 +187,28 @@ class User(wire.Answer):
     created_at: datetime.datetime
 
 
+class UserQuery(wire.Query):
+    """Which users to list, and in what order."""
+
+    name: wire.Glob | None = None
+    is_cloud_operator: bool | None = None
+    sort: Annotated[listing.NameSort, pydantic.Field(description="`-` is descending")] = listing.NameSort.NAME
+    limit: wire.Limit = listing.DEFAULT_LIMIT
+    after: wire.Cursor | None = None
+
+    def to_domain(self) -> listing.UserQuery:
+        """As the service takes it."""
+        return listing.UserQuery(
+            name_glob=self.name,
+            is_cloud_operator=self.is_cloud_operator,
+            sort=self.sort,
+            limit=self.limit,
+            after=self.after,
+        )
+
+
 class UserList(wire.Answer):
-    """All users, by name."""
+    """One page of users; `next` goes back as `after` for the page behind it, null on the last."""
 
     users: list[User]
+    next: str | None

@@ -9,6 +9,7 @@ from typing import Annotated
 import pydantic
 
 from estampe.model import account as model
+from estampe.model import listing
 from estampe.schemas import account as accounts
 from estampe.schemas import wire
 
@@ -39,10 +40,29 @@ class ApiKey(wire.Answer):
     last_used_at: datetime.datetime | None
 
 
+class ApiKeyQuery(wire.Query):
+    """Which keys to list, and in what order."""
+
+    name: wire.Glob | None = None
+    is_live: Annotated[bool | None, pydantic.Field(description="neither revoked nor expired; or one of these")] = None
+    sort: Annotated[listing.ApiKeySort, pydantic.Field(description="`-` is descending")] = (
+        listing.ApiKeySort.CREATED_DESCENDING
+    )
+    limit: wire.Limit = listing.DEFAULT_LIMIT
+    after: wire.Cursor | None = None
+
+    def to_domain(self) -> listing.ApiKeyQuery:
+        """As the service takes it."""
+        return listing.ApiKeyQuery(
+            name_glob=self.name, is_live=self.is_live, sort=self.sort, limit=self.limit, after=self.after
+        )
+
+
 class ApiKeyList(wire.Answer):
-    """Keys, the newest first: all of the account for its owners, for others their own."""
+    """One page: all keys of the account for its owners, for others their own. `next` goes back as `after`."""
 
     api_keys: list[ApiKey]
+    next: str | None
 
 
 class NewApiKey(wire.Answer):
