@@ -21,6 +21,7 @@ import structlog
 
 import estampe
 from estampe import config, errors, log
+from estampe.accounts import auditing, bundle
 from estampe.api import app as api_app
 from estampe.api import metrics, readiness, tcp
 from estampe.api import server as api_server
@@ -31,6 +32,9 @@ from estampe.capture import workflow as capture_workflow
 from estampe.catalogue import housekeeping, life, lineage, profiles, storage
 from estampe.catalogue import retention as catalogue_retention
 from estampe.catalogue import service as catalogue_service
+from estampe.db import accounts as account_rows
+from estampe.db import api_keys as key_rows
+from estampe.db import audit as audit_rows
 from estampe.db import (
     database,
     idempotency,
@@ -50,6 +54,7 @@ from estampe.jobs import dbos_engine, dispatch, periodic, runner
 from estampe.maintenance import comparison
 from estampe.maintenance import service as maintenance_service
 from estampe.model import operation, template
+from estampe.servers import footprint
 from estampe.servers import service as server_service
 from estampe.store import allocator, local
 from estampe.store import base as stores
@@ -108,6 +113,8 @@ class Installation:
     rows: operations.Operations
     housekeeping: housekeeping.Housekeeping
     meter: metrics.Metrics
+    audit: audit_rows.Audit
+    keys: key_rows.ApiKeys
     _closing: contextlib.ExitStack = field(repr=False)
 
     def launch(self) -> None:
@@ -119,8 +126,12 @@ class Installation:
         self.housekeeping.tend()
 
     def _prune(self) -> None:
-        limit = dispatch.utc_now() - datetime.timedelta(days=self.settings.operation_days)
+        now = dispatch.utc_now()
+        limit = now - datetime.timedelta(days=self.settings.operation_days)
         self.engine.forget(self.rows.prune(older_than=limit))
+        limit = now - datetime.timedelta(days=self.settings.audit_days)
+        self.audit.prune(older_than=limit)
+        self.keys.prune(older_than=limit)
 
     def close(self) -> None:
         """Stop working; what is unfinished goes on at the next launch."""
@@ -206,6 +217,7 @@ class _Ground:
     templates: templates.Templates
     servers: servers.Servers
     resolver: resolve.Resolver
+    footprint: footprint.Footprint
 
     def capture(self) -> capture_workflow.CaptureWorkflow:
         """The body of a capture."""
@@ -253,10 +265,13 @@ class _Ground:
 
     def keeper(self) -> housekeeping.Housekeeping:
         """The life of templates."""
+        log = auditing.AuditService(rows=audit_rows.Audit(self.adapters.db), now=dispatch.utc_now)
+        record = auditing.Unasked(audit=log, accounts=account_rows.Accounts(self.adapters.db))
         lives = life.LifeService(
             store=self.adapters.store,
             rows=self.templates,
             operations=self.operations,
+            record=record,
             trash_days=self.settings.trash_days,
             now=self.now,
         )
@@ -265,6 +280,7 @@ class _Ground:
             rows=self.templates,
             operations=self.operations,
             life=lives,
+            record=record,
             now=self.now,
         )
         return housekeeping.Housekeeping(life=lives, retention=rules)
@@ -299,6 +315,7 @@ class _Ground:
                 templates=self.templates,
                 dispatcher=dispatcher,
                 resolver=self.resolver,
+                footprint=self.footprint,
             ),
             templates=catalogue_service.TemplateService(store=self.adapters.store, rows=self.templates),
             operations=dispatcher,
@@ -309,6 +326,7 @@ class _Ground:
             lineage=lineage.LineageService(rows=self.templates, servers=all_servers),
             retention=keeper.retention,
             profiles=profiles.ProfileService(),
+            **vars(self.accounts()),
         )
 
     def _readiness(self) -> readiness.Readiness:
@@ -328,6 +346,16 @@ class _Ground:
             operations=self.operations.count,
             usage=metrics.CachedUsage(store.usage),
             available_bytes=self.adapters.store.available_bytes,
+        )
+
+    def accounts(self) -> bundle.Bundle:
+        """What knows of accounts and people."""
+        return bundle.Bundle.make(
+            self.adapters.db,
+            servers=self.servers,
+            footprint=self.footprint,
+            forget=self.adapters.engine.forget,
+            sign_in_life=datetime.timedelta(hours=self.settings.sign_in_hours),
         )
 
 
@@ -362,6 +390,8 @@ def wire(
         rows=ground.operations,
         housekeeping=keeper,
         meter=meter,
+        audit=audit_rows.Audit(adapters.db),
+        keys=key_rows.ApiKeys(adapters.db),
         _closing=closing,
     )
 
@@ -376,6 +406,7 @@ def _ground(
     now: Callable[[], datetime.datetime],
 ) -> _Ground:
     defaults = resolve.Defaults(pool=settings.default_pool, network=settings.default_network)
+    server_rows = servers.Servers(adapters.db, clock=dispatch.utc_now)
     return _Ground(
         settings=settings,
         places=places,
@@ -386,8 +417,9 @@ def _ground(
         chunks=store_chunks.Chunks(adapters.store, level=settings.compression_level),
         operations=operations.Operations(adapters.db),
         templates=templates.Templates(adapters.db),
-        servers=servers.Servers(adapters.db, clock=dispatch.utc_now),
+        servers=server_rows,
         resolver=resolve.Resolver(host=adapters.host, defaults=defaults),
+        footprint=footprint.Footprint(host=adapters.host, rows=server_rows),
     )
 
 

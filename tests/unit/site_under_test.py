@@ -112,8 +112,7 @@ class Site:
         """Run all that is queued; returns how often the daemon had to be started anew."""
         restarts = 0
         while not self.engine.run_pending():
-            self.engine = self.engine.relaunch()
-            self._start_daemon()
+            self.restart()
             restarts += 1
         return restarts
 

@@ -8,12 +8,17 @@ import fastapi
 
 import estampe
 from estampe.api import (
+    accounts,
+    api_keys,
+    audit,
     body_limit,
     captures,
     deployments,
     description,
     events,
+    gate,
     idempotency,
+    members,
     metrics,
     operations,
     paths,
@@ -22,10 +27,12 @@ from estampe.api import (
     request_context,
     retention,
     servers,
+    sign_in,
     store,
     system,
     template_life,
     templates,
+    users,
 )
 from estampe.api import services as ports
 
@@ -40,6 +47,12 @@ _ROUTERS = (
     operations.router,
     store.router,
     system.router,
+    sign_in.router,
+    accounts.router,
+    members.router,
+    users.router,
+    api_keys.router,
+    audit.router,
 )
 
 
@@ -47,6 +60,8 @@ def create(
     services: ports.Services, *, wait_slice_seconds: float = 1.0, meter: metrics.Metrics | None = None
 ) -> fastapi.FastAPI:
     """The API over `services`, which measures itself with `meter`.
+
+    Raises: errors.EstampeError where a route has no rule in `access_table`.
 
     `app.state.stopping` is set when the daemon begins to stop: long polls then answer within `wait_slice_seconds`, which
     is also how late they notice a client that left; streams of events end within a tick.
@@ -61,7 +76,7 @@ def create(
         redoc_url=None,
         redirect_slashes=False,
         separate_input_output_schemas=False,
-        generate_unique_id_function=lambda route: route.name,
+        generate_unique_id_function=lambda route: route.name,  # the names that `access_table` has
     )
     app.state.services = services
     app.state.metrics = meter or metrics.Metrics()
@@ -69,8 +84,10 @@ def create(
     app.state.stopping = threading.Event()
     app.state.hub = events.Hub(app.state.stopping)
     app.state.wait_limiter = None
+    app.state.hash_limiter = None
     app.state.wait_slice_seconds = wait_slice_seconds
     for router in _ROUTERS:
+        gate.check(router.routes)
         app.include_router(router, prefix=paths.PREFIX)
     problems.install(app)
     app.add_middleware(body_limit.BodyLimit)

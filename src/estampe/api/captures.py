@@ -6,10 +6,10 @@ import fastapi
 
 from estampe import errors
 from estampe.api import dependencies as given
-from estampe.api import idempotency, problems
+from estampe.api import gate, idempotency, problems
 from estampe.schemas import capture, operation
 
-router = fastapi.APIRouter(prefix="/captures", tags=["captures"])
+router = fastapi.APIRouter(prefix="/captures", tags=["captures"], route_class=gate.Route)
 _ERRORS = (
     errors.InvalidName,
     errors.NotAVirtualServer,
@@ -27,12 +27,17 @@ _ERRORS = (
     "",
     status_code=202,
     response_model=operation.Operation,
-    responses=problems.answers(*_ERRORS, errors.RequestInProgress, errors.IdempotencyKeyReused),
+    responses=problems.answers(*_ERRORS, errors.QuotaExceeded, errors.RequestInProgress, errors.IdempotencyKeyReused),
 )
 def start_capture(
-    services: given.Services, owner_id: given.OwnerId, request: capture.CaptureRequest, once: idempotency.Create
+    services: given.Services,
+    owner_id: given.OwnerId,
+    trail: given.Trail,
+    request: capture.CaptureRequest,
+    once: idempotency.Create,
 ) -> fastapi.Response:
     """Begin to capture a server into a template; the answer is the operation to follow."""
+    trail.subject = request.server
     return once.begin(request, lambda: services.captures.start(owner_id, request.to_domain()))
 
 

@@ -6,10 +6,10 @@ import fastapi
 
 from estampe import errors
 from estampe.api import dependencies as given
-from estampe.api import idempotency, problems
+from estampe.api import gate, idempotency, problems
 from estampe.schemas import deploy, operation
 
-router = fastapi.APIRouter(prefix="/deployments", tags=["deployments"])
+router = fastapi.APIRouter(prefix="/deployments", tags=["deployments"], route_class=gate.Route)
 _ERRORS = (
     errors.InvalidName,
     errors.VolumeTooSmall,
@@ -26,12 +26,17 @@ _ERRORS = (
     "",
     status_code=202,
     response_model=operation.Operation,
-    responses=problems.answers(*_ERRORS, errors.RequestInProgress, errors.IdempotencyKeyReused),
+    responses=problems.answers(*_ERRORS, errors.QuotaExceeded, errors.RequestInProgress, errors.IdempotencyKeyReused),
 )
 def start_deployment(
-    services: given.Services, owner_id: given.OwnerId, request: deploy.DeployRequest, once: idempotency.Create
+    services: given.Services,
+    owner_id: given.OwnerId,
+    trail: given.Trail,
+    request: deploy.DeployRequest,
+    once: idempotency.Create,
 ) -> fastapi.Response:
     """Begin to deploy servers from a template; the answer is the operation to follow."""
+    trail.subject = f"{request.template} as {request.name}"
     return once.begin(request, lambda: services.deployments.start(owner_id, request.to_domain()))
 
 

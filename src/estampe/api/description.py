@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import fastapi
 
-from estampe.api import examples, idempotency, request_context
+from estampe.api import access_table, examples, gate, idempotency, request_context
+from estampe.model import access, account
 from estampe.schemas import problem
 
 TAGS: Final = [
@@ -22,10 +23,27 @@ TAGS: Final = [
     {"name": "profiles", "description": "Tuned settings that Estampe ships."},
     {"name": "operations", "description": "Long work: captures, deployments, checks and sweeps."},
     {"name": "store", "description": "What the store holds, and looking after it."},
+    {"name": "sign-in", "description": "Signing in and out, and who one is."},
+    {"name": "accounts", "description": "Accounts (tenants), their quotas and members."},
+    {"name": "users", "description": "The people who may sign in."},
+    {"name": "API keys", "description": "Keys for programs."},
+    {"name": "audit", "description": "Who did what, to what, from where, and what came of it."},
     {"name": "system", "description": "The daemon itself."},
 ]
-_OPEN: Final = {"get_health", "get_readiness"}  # the routes that ask nobody who he is
-_GATED: Final = {401: "`unauthenticated`: by TCP nobody can sign in"}
+_UNKNOWN: Final = {401: "`sign-in-needed`, `api-key-refused`"}
+_NO_ACCOUNT: Final = {404: "`account-not-found`: of the header `Estampe-Account`"}
+_KEY: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key, of `POST /v1/api-keys` or `POST /v1/login`. On the unix socket none is needed.",
+}
+_ACCOUNT: Final = {
+    "name": gate.ACCOUNT_HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Name or id of the account to act for: any for the cloud operator, for others their own only.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
+}
 _ANYWHERE: Final = {500: "`internal` and damaged data", 503: "what Estampe stands on does not answer"}
 _ASKED: Final = {400: "`invalid-request`"}
 _REQUEST_ID: Final = {
@@ -36,6 +54,8 @@ _REPLAYED: Final = {
     "description": "`true` where the answer is that of an earlier request",
     "schema": {"type": "string"},
 }
+_CHALLENGE: Final = {"description": "`Bearer`", "schema": {"type": "string"}}
+_RETRY: Final = {"description": "seconds until it may be tried again", "schema": {"type": "string"}}
 _ETAG: Final = {"description": "names the template as it is now", "schema": {"type": "string"}}
 _PROBLEM: Final = {problem.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _CONDITIONAL: Final = {
@@ -69,6 +89,7 @@ def _complete(described: dict[str, Any]) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         shapes.pop(name, None)
     shapes["Problem"] = problem.Problem.model_json_schema()
+    described["components"]["securitySchemes"] = {"ApiKey": _KEY}
     for methods in described["paths"].values():
         for route in methods.values():
             _complete_route(route)
@@ -81,10 +102,13 @@ def _complete_route(route: dict[str, Any]) -> None:
     if "HTTPValidationError" in str(answers.get("422")):
         del answers["422"]
     common = dict(_ANYWHERE)
-    if route["operationId"] not in _OPEN:
-        common |= _GATED
     if "parameters" in route or "requestBody" in route:
         common |= _ASKED
+    rule = access_table.RULES[route["operationId"]]
+    if not rule.is_open:
+        common |= _UNKNOWN | _forbidden(rule) | _NO_ACCOUNT
+        route["parameters"] = [*route.get("parameters", []), _ACCOUNT]
+        route["security"] = [{}, {"ApiKey": []}]  # nothing: by the unix socket
     for code, text in common.items():
         told = answers.setdefault(str(code), {"description": ""})
         told["description"] = ", ".join(filter(None, [text, told["description"]]))
@@ -95,8 +119,22 @@ def _complete_route(route: dict[str, Any]) -> None:
     route["responses"] = dict(sorted(answers.items()))
 
 
+def _forbidden(rule: access.Rule) -> dict[int, str]:
+    """What the gate says to those it knows."""
+    told = ["`cloud-operator-only`"] if rule.is_operator_only else []
+    if rule.least is not account.Role.VIEWER:
+        told.append(f"`role-denied` below {rule.least.value}")
+    if rule.is_change and not rule.is_operator_only and not rule.is_always_allowed:
+        told.append("`account-suspended`")
+    return {403: ", ".join(told)} if told else {}
+
+
 def _headers(route: dict[str, Any], status: int) -> dict[str, Any]:
     headers = {request_context.HEADER: _REQUEST_ID}
+    if status == 401:
+        headers["WWW-Authenticate"] = _CHALLENGE
+    if status == 429:
+        headers["Retry-After"] = _RETRY
     if status == 202:
         headers[idempotency.REPLAYED_HEADER] = _REPLAYED
     if status < 400 and route["operationId"] in _CONDITIONAL:

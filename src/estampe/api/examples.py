@@ -12,6 +12,9 @@ _SERVER_ID: Final = "7f9c24e5-2c1d-4b0a-9a55-0d7c1c7f3b01"
 _DOMAIN_ID: Final = "2b5e0f3a-6d41-4a7e-8f0c-5e1d9a3c4b02"
 _TEMPLATE_ID: Final = "c1a0b4d2-93f7-4e6c-b1d8-3a2f6e7d8c03"
 _OPERATION_ID: Final = "3f2a9c1e-57b8-4d0e-a6c4-9b1e2d3f4a04"
+_ACCOUNT_ID: Final = "9e1f7c42-0b6d-4f3a-8c25-7d4e1a2b5f06"
+_USER_ID: Final = "4c7b2e91-5a08-4d1f-b3e6-2f9d8c1a7e07"
+_KEY_ID: Final = "3f0c0c14-5a4e-4d53-9d6f-5a3c5b1c7e11"
 _FORMATS: Final = {"uuid": _SERVER_ID, "date-time": "2026-11-23T12:00:00Z"}
 FIELDS: Final[dict[str, Any]] = {
     # fields that mean the same wherever they are
@@ -110,7 +113,7 @@ FIELDS: Final[dict[str, Any]] = {
     "DeprecateRequest.successor": "web@4",
     "Deletion.id": _TEMPLATE_ID,
     "Deletion.reference": "web@3",
-    "Trash.by": "root",
+    "Trash.by": "alice",
     "Trash.state_before": "active",
     "Trash.until": "2026-12-07T12:00:00Z",
     "pattern": "ci-*",
@@ -160,6 +163,46 @@ FIELDS: Final[dict[str, Any]] = {
     "Readiness.status": "ready",
     "Version.api": "v1",
     "Version.version": "0.1.0",
+    # accounts and people
+    "user": "alice",
+    "Account.id": _ACCOUNT_ID,
+    "Account.name": "acme",
+    "Account.state": "active",
+    "AddMemberRequest.role": "operator",
+    "AssignRequest.account": "acme",
+    "CreateAccountRequest.name": "acme",
+    "CreateUserRequest.name": "alice",
+    "EditMemberRequest.role": "viewer",
+    "Member.role": "operator",
+    "User.id": _USER_ID,
+    "User.name": "alice",
+    "password": "correct horse battery staple",
+    "current": "the password until now",
+    "role": "operator",
+    # signing in and API keys
+    "ApiKey.created_by": "alice",
+    "ApiKey.expires_at": "2027-02-21T12:00:00Z",
+    "ApiKey.id": _KEY_ID,
+    "ApiKey.last_used_at": "2026-11-24T08:30:00Z",
+    "ApiKey.name": "ci",
+    "ApiKey.revoked_at": None,
+    "CreateApiKeyRequest.expires_at": "2027-02-21T12:00:00Z",
+    "CreateApiKeyRequest.name": "ci",
+    "Identity.address": "192.0.2.7",
+    "Identity.name": "alice",
+    "NewApiKey.key": f"est_{_KEY_ID.replace('-', '')}_{'0' * 64}",
+    "SignInRequest.account": "acme",
+    "SignInRequest.name": "alice",
+    # the audit log
+    "AuditEntry.account": "acme",
+    "AuditEntry.action": "start_capture",
+    "AuditEntry.actor": "alice (key 3f0c0c14)",
+    "AuditEntry.address": "192.0.2.7",
+    "AuditEntry.at": "2026-11-23T12:00:00Z",
+    "AuditEntry.code": None,
+    "AuditEntry.outcome": "done",
+    "AuditEntry.request_id": "5d0c8a52-9d2e-4a53-8f7e-2f1b6c0d9e06",
+    "AuditEntry.subject": "web-01",
     # errors
     "Problem.code": "server-not-found",
     "Problem.detail": "there is no server 'web-01'",

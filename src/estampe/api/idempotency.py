@@ -5,6 +5,9 @@
 A daemon that is killed anywhere in between leaves a claimed key. Whether its operation was begun, the operation's row
 tells, since its id was kept with the claim: if so, it is the answer, if not, the request runs (again). Errors are not kept:
 what failed has begun nothing, and the same request may well succeed later.
+
+All of it is behind the gate, and a key is an account's: whoever may not begin the operation does not see that it was begun,
+and the same key of another account is another key.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import fastapi
 
 from estampe import correlation, errors
 from estampe.api import dependencies as given
+from estampe.api import gate
 from estampe.api import services as ports
 from estampe.db import idempotency as keys
 from estampe.model import operation as operations
@@ -63,6 +67,7 @@ class Once:
 
     services: ports.Services
     turns: Turns
+    trail: gate.Trail
     owner_id: uuid.UUID
     path: str
     key: str | None
@@ -77,11 +82,16 @@ class Once:
         with self.turns.take(self.owner_id, self.key):
             claim = self._claim(self.key, request)
             if claim.answer is not None:
-                return _respond(claim.answer, is_replayed=True)
+                return self._replay(claim.answer)
             begun = None if claim.is_new else self._find(claim.operation_id)
             answer = _render(begun or self._start(self.key, claim.operation_id, start))
             self.services.idempotency.keep(self.owner_id, self.key, answer)
-            return _respond(answer, is_replayed=begun is not None)
+            return _respond(answer) if begun is None else self._replay(answer)
+
+    def _replay(self, answer: str) -> fastapi.Response:
+        """The audit log tells that nothing was begun a second time."""
+        self.trail.subject += " (repeated)"
+        return _respond(answer, is_replayed=True)
 
     def _claim(self, key: str, request: wire.Request) -> keys.Claim:
         fingerprint = self._fingerprint(request)
@@ -124,6 +134,7 @@ def get_once(
     request: fastapi.Request,
     services: given.Services,
     owner_id: given.OwnerId,
+    trail: given.Trail,
     key: Annotated[
         str | None,
         fastapi.Header(
@@ -137,7 +148,7 @@ def get_once(
 ) -> Once:
     """The create of this request."""
     turns: Turns = request.app.state.turns
-    return Once(services=services, turns=turns, owner_id=owner_id, path=request.url.path, key=key)
+    return Once(services=services, turns=turns, trail=trail, owner_id=owner_id, path=request.url.path, key=key)
 
 
 Create = Annotated[Once, fastapi.Depends(get_once)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import AsyncIterator
 from typing import Annotated, Final, cast
 
@@ -14,12 +13,13 @@ from fastapi import sse
 
 from estampe import errors
 from estampe.api import dependencies as given
-from estampe.api import events, problems
+from estampe.api import events, gate, problems
 from estampe.api import services as ports
+from estampe.model import access
 from estampe.model import operation as operations
 from estampe.schemas import operation, wire
 
-router = fastapi.APIRouter(prefix="/operations", tags=["operations"])
+router = fastapi.APIRouter(prefix="/operations", tags=["operations"], route_class=gate.Route)
 
 _ERRORS = problems.answers(errors.AmbiguousId, errors.OperationNotFound)
 _MAX_WAITS: Final = 64  # threads for long polls, apart from the 40 that Starlette has for all other requests
@@ -27,10 +27,11 @@ _MAX_WAITS: Final = 64  # threads for long polls, apart from the 40 that Starlet
 
 @router.get("")
 def list_operations(
-    services: given.Services, owner_id: given.OwnerId, query: Annotated[operation.ListQuery, fastapi.Query()]
+    services: given.Services, actor: given.Actor, query: Annotated[operation.ListQuery, fastapi.Query()]
 ) -> operation.OperationList:
     """A page of operations, the newest first unless sorted otherwise."""
-    page = services.operations.list(owner_id, query.to_domain())
+    hidden = tuple(kind for kind in operations.Kind if not _may_see(actor, kind))
+    page = services.operations.list(actor.account_id, query.to_domain(hidden_kinds=hidden))
     return operation.OperationList(
         operations=[operation.Operation.model_validate(each) for each in page.items], next=page.next
     )
@@ -40,7 +41,7 @@ def list_operations(
 async def get_operation(
     request: fastapi.Request,
     services: given.Services,
-    owner_id: given.OwnerId,
+    actor: given.Actor,
     reference: given.Reference,
     wait: Annotated[float, fastapi.Query(ge=0, le=wire.MAX_WAIT_SECONDS, allow_inf_nan=False)] = 0.0,
     seen: Annotated[str | None, fastapi.Query(max_length=64, description="`change_token` of the last answer")] = None,
@@ -53,23 +54,23 @@ async def get_operation(
     while True:
         remaining = max(0.0, deadline - time.monotonic())
         found = await anyio.to_thread.run_sync(
-            _look, services.operations, owner_id, reference, min(remaining, slice_seconds), seen, limiter=limiter
+            _look, services.operations, actor, reference, min(remaining, slice_seconds), seen, limiter=limiter
         )
         is_over = remaining == 0 or found.state.has_ended or found.change_token != seen
         if is_over or request.app.state.stopping.is_set() or await request.is_disconnected():
             return operation.Operation.model_validate(found)
 
 
-def get_followed(services: given.Services, owner_id: given.OwnerId, reference: given.Reference) -> operations.Operation:
+def get_followed(services: given.Services, actor: given.Actor, reference: given.Reference) -> operations.Operation:
     """The operation to follow, before the stream begins: what is wrong with it is an ordinary answer."""
-    return services.operations.get(owner_id, reference)
+    return _look(services.operations, actor, reference)
 
 
 @router.get("/{reference}/events", response_class=sse.EventSourceResponse, responses=_ERRORS)
 async def watch_operation(
     request: fastapi.Request,
     services: given.Services,
-    owner_id: given.OwnerId,
+    actor: given.Actor,
     followed: Annotated[operations.Operation, fastapi.Depends(get_followed)],
     seen: Annotated[
         str | None,
@@ -82,7 +83,7 @@ async def watch_operation(
     hub: events.Hub = request.app.state.hub
 
     def look() -> operations.Operation:
-        return services.operations.get(owner_id, str(followed.id))
+        return _look(services.operations, actor, str(followed.id))
 
     async for state in hub.follow(followed, look, seen=None if seen is None else int(seen)):
         name = "ended" if state.state.has_ended else "changed"
@@ -95,19 +96,32 @@ async def watch_operation(
     "/{reference}/cancel",
     responses=problems.answers(errors.AmbiguousId, errors.OperationNotFound, errors.OperationEnded),
 )
-def cancel_operation(
-    services: given.Services, owner_id: given.OwnerId, reference: given.Reference
-) -> operation.Operation:
+def cancel_operation(services: given.Services, actor: given.Actor, reference: given.Reference) -> operation.Operation:
     """Ask an operation to stop; the answer may still show it running."""
-    return operation.Operation.model_validate(services.operations.cancel(owner_id, reference))
+    _look(services.operations, actor, reference)
+    return operation.Operation.model_validate(services.operations.cancel(actor.account_id, reference))
 
 
 def _look(
-    service: ports.OperationService, owner_id: uuid.UUID, reference: str, timeout_seconds: float, seen: str | None
+    service: ports.OperationService,
+    actor: access.Actor,
+    reference: str,
+    timeout_seconds: float = 0,
+    seen: str | None = None,
 ) -> operations.Operation:
+    """Raises: errors.OperationNotFound, also where it may not be seen."""
     if timeout_seconds == 0 or seen is None:
-        return service.get(owner_id, reference)
-    return service.wait(owner_id, reference, timeout_seconds=timeout_seconds, seen=seen)
+        found = service.get(actor.account_id, reference)
+    else:
+        found = service.wait(actor.account_id, reference, timeout_seconds=timeout_seconds, seen=seen)
+    if not _may_see(actor, found.kind):
+        raise errors.OperationNotFound(operation=reference)
+    return found
+
+
+def _may_see(actor: access.Actor, kind: operations.Kind) -> bool:
+    """A check or sweep that the cloud operator runs for an account reports on all of them: its members do not see it."""
+    return actor.is_cloud_operator or not kind.is_store_wide
 
 
 def _limiter(app: fastapi.FastAPI) -> anyio.CapacityLimiter:

@@ -28,9 +28,10 @@ STATUSES: Final[dict[type[errors.EstampeError], int]] = {
     errors.Unavailable: 503,
     errors.EstampeError: 500,
     # HTTP has a status of its own for these:
-    errors.Unauthenticated: 401,
+    errors.NotSignedIn: 401,
     errors.TemplateChanged: 412,
     errors.IdempotencyKeyReused: 422,
+    errors.SignInLocked: 429,
 }
 
 _log = logging.getLogger(__name__)
@@ -93,7 +94,16 @@ def _on_estampe_error(request: fastapi.Request, error: errors.EstampeError) -> f
     described = describe(error)
     if described.status >= 500:
         _log.warning("%s %s failed: %s", request.method, request.url.path, error, extra={"code": error.code})
-    return respond(described)
+    return respond(described, _headers(error))
+
+
+def _headers(error: errors.EstampeError) -> dict[str, str] | None:
+    """What RFC 9110 asks of 401 (section 15.5.2), and RFC 6585 of 429."""
+    if isinstance(error, errors.NotSignedIn):
+        return {"www-authenticate": "Bearer"}
+    if isinstance(error, errors.SignInLocked):
+        return {"retry-after": str(error.facts["seconds"])}
+    return None
 
 
 def _on_invalid(_request: fastapi.Request, error: exceptions.RequestValidationError) -> fastapi.Response:

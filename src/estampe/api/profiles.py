@@ -6,10 +6,10 @@ import fastapi
 
 from estampe import errors
 from estampe.api import dependencies as given
-from estampe.api import problems
+from estampe.api import gate, problems
 from estampe.schemas import characteristics
 
-router = fastapi.APIRouter(prefix="/profiles", tags=["profiles"], dependencies=[fastapi.Depends(given.get_owner_id)])
+router = fastapi.APIRouter(prefix="/profiles", tags=["profiles"], route_class=gate.Route)
 
 
 @router.get("")

@@ -8,10 +8,10 @@ import fastapi
 
 from estampe import errors
 from estampe.api import dependencies as given
-from estampe.api import problems
+from estampe.api import gate, problems
 from estampe.schemas import retention
 
-router = fastapi.APIRouter(prefix="/retention", tags=["retention"])
+router = fastapi.APIRouter(prefix="/retention", tags=["retention"], route_class=gate.Route)
 
 Pattern = Annotated[str, fastapi.Path(min_length=1, max_length=63, description="names of templates, as ci-*")]
 
@@ -40,9 +40,13 @@ def remove_retention_rule(services: given.Services, owner_id: given.OwnerId, pat
 
 @router.post("/apply")
 def apply_retention_rules(
-    services: given.Services, owner_id: given.OwnerId, request: retention.ApplyRequest
+    services: given.Services, owner_id: given.OwnerId, trail: given.Trail, request: retention.ApplyRequest
 ) -> retention.RetentionReport:
     """Apply the rules now, or tell what they would do."""
+    trail.subject = "(dry run)"
     found = services.retention.apply(owner_id, is_dry_run=request.is_dry_run)
+    if not request.is_dry_run:
+        gone = [verdict.template.reference for verdict in found if not verdict.is_kept]
+        trail.subject = ", ".join(["deleted", *gone]) if gone else "nothing to delete"
     verdicts = [retention.Verdict.model_validate(each) for each in found]
     return retention.RetentionReport(is_dry_run=request.is_dry_run, verdicts=verdicts)

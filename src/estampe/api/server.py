@@ -17,7 +17,7 @@ import fastapi
 import uvicorn
 from starlette import types
 
-from estampe.api import listener, tcp, transport
+from estampe.api import listener, peer, tcp
 
 GROUP: Final = "estampe"
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -44,13 +44,13 @@ def serve(
     with contextlib.ExitStack() as opened:
         bound = opened.enter_context(listener.listen(socket_path, group=group))
         life = _Life(app.state.stopping, on_ready, stop_deadline_seconds)
-        life.add(transport.Marked(app, transport.Transport.UNIX), bound)
+        life.add(app, bound)
         certificate = None
         if endpoint is not None:
             certificate = _certificate(endpoint)
             by_tcp = opened.enter_context(tcp.bind(endpoint))
             context = None if certificate is None else certificate.context
-            life.add(transport.Marked(app, transport.Transport.TCP), by_tcp, context)
+            life.add(app, by_tcp, context)
         with _heeding_signals(life.stop, None if certificate is None else certificate.renew):
             life.run()
     notify("STOPPING=1")
@@ -91,7 +91,7 @@ class _Life:
         config = uvicorn.Config(
             app,
             loop="asyncio",
-            http="h11",
+            http=peer.Protocol,
             ws="none",
             lifespan="off",
             log_config=None,  # the daemon's own logging stays

@@ -8,17 +8,17 @@ import fastapi
 
 from estampe import errors
 from estampe.api import dependencies as given
-from estampe.api import problems
+from estampe.api import gate, problems
 from estampe.schemas import server
 
-router = fastapi.APIRouter(prefix="/servers", tags=["servers"])
+router = fastapi.APIRouter(prefix="/servers", tags=["servers"], route_class=gate.Route)
 
 
 @router.get("")
 def list_servers(
     services: given.Services, owner_id: given.OwnerId, query: Annotated[server.ListQuery, fastapi.Query()]
 ) -> server.ServerList:
-    """A page of the servers of the host, by name."""
+    """A page of the account's servers, by name."""
     page = services.servers.list(owner_id, query.to_domain())
     return server.ServerList(servers=[server.Server.model_validate(view) for view in page.items], next=page.next)
 
@@ -67,3 +67,15 @@ def delete_server(
 ) -> None:
     """Remove a server; its volumes stay unless told otherwise."""
     services.servers.delete(owner_id, reference, is_volumes_deleted=is_volumes_deleted, is_forced=is_forced)
+
+
+@router.post(
+    "/{reference}/assign", responses=problems.answers(errors.AccountNotFound, errors.ServerNotFound, errors.ServerBusy)
+)
+def assign_server(
+    services: given.Services, trail: given.Trail, reference: given.Reference, request: server.AssignRequest
+) -> server.Server:
+    """Give a server of the host to an account, whoever has it now."""
+    trail.subject = f"{reference} to {request.account}"
+    trail.account = target = services.accounts.resolve(request.account)
+    return server.Server.model_validate(services.servers.assign(reference, target.id))

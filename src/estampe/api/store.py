@@ -6,13 +6,13 @@ import fastapi
 
 from estampe import errors
 from estampe.api import dependencies as given
-from estampe.api import idempotency, problems
+from estampe.api import gate, idempotency, problems
 from estampe.schemas import operation, store
 
-router = fastapi.APIRouter(prefix="/store", tags=["store"])
+router = fastapi.APIRouter(prefix="/store", tags=["store"], route_class=gate.Route)
 
 
-@router.get("/usage", dependencies=[fastapi.Depends(given.get_owner_id)])
+@router.get("/usage")
 def get_usage(services: given.Services) -> store.Usage:
     """What the store holds, and for which templates."""
     return store.Usage.model_validate(services.storage.usage())

@@ -8,11 +8,11 @@ import fastapi
 
 from estampe import errors
 from estampe.api import dependencies as given
-from estampe.api import etag, problems
+from estampe.api import etag, gate, problems
 from estampe.model import template as templates
 from estampe.schemas import server, template
 
-router = fastapi.APIRouter(prefix="/templates/{reference}", tags=["templates"])
+router = fastapi.APIRouter(prefix="/templates/{reference}", tags=["templates"], route_class=gate.Route)
 _MOVED: Final = problems.answers(errors.TemplateNotFound, errors.TemplateStateForbids, errors.TemplateChanged)
 _PURGED: Final = problems.answers(
     errors.TemplateNotFound,

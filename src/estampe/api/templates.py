@@ -8,10 +8,10 @@ import fastapi
 
 from estampe import errors
 from estampe.api import dependencies as given
-from estampe.api import etag, problems
+from estampe.api import etag, gate, problems
 from estampe.schemas import characteristics, template
 
-router = fastapi.APIRouter(prefix="/templates", tags=["templates"])
+router = fastapi.APIRouter(prefix="/templates", tags=["templates"], route_class=gate.Route)
 _TUNED: Final = problems.answers(
     errors.TemplateNotFound,
     errors.ProfileNotFound,
@@ -129,4 +129,4 @@ def delete_template(
 
     With If-Match, only as the caller has seen it.
     """
-    return template.Deletion.model_validate(services.life.delete(owner_id, reference, by=actor, etags=if_match))
+    return template.Deletion.model_validate(services.life.delete(owner_id, reference, by=actor.name, etags=if_match))

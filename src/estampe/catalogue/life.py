@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from estampe import errors
+from estampe.catalogue import unasked
 from estampe.db import operations as operation_rows
 from estampe.db import template_moves
 from estampe.db import templates as template_rows
@@ -34,6 +35,7 @@ class LifeService:
     store: stores.Store
     rows: template_rows.Templates
     operations: operation_rows.Operations
+    record: unasked.Recorder
     trash_days: int  # 0: there is no trash, what is deleted is purged at once
     now: Callable[[], datetime.datetime] = dispatch.utc_now
 
@@ -111,7 +113,10 @@ class LifeService:
         self._purge(self.rows.resolve(owner_id, reference), trashed, etags=etags)
 
     def purge_due(self) -> None:
-        """Purge what has been in the trash long enough; what cannot go now is left to the next time."""
+        """Purge what has been in the trash long enough; what cannot go now is left to the next time.
+
+        Suspended accounts are left as they are.
+        """
         at = self.now()
         due = template_moves.Purge(states={templates.State.TRASHED}, due_at=at)
         for found in self.rows.list_due(at):
@@ -121,6 +126,7 @@ class LifeService:
                 _log.warning("template %s (%s) was not purged: %s", found.reference, found.id, error)
             else:
                 _log.info("purged template %s (%s) out of the trash", found.reference, found.id)
+                self.record(found.owner_id, action="purge_template", subject=f"{found.reference} ({found.id})")
 
     def finish_purges(self) -> None:
         """End the purges that the daemon was cut off in, or that the store did not answer to; twice is fine."""

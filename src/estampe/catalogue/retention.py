@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from estampe import errors
-from estampe.catalogue import life
+from estampe.catalogue import life, unasked
 from estampe.db import operations as operation_rows
 from estampe.db import retention as rule_rows
 from estampe.db import templates as template_rows
@@ -32,6 +32,7 @@ class RetentionService:
     rows: template_rows.Templates
     operations: operation_rows.Operations
     life: life.LifeService
+    record: unasked.Recorder
     now: Callable[[], datetime.datetime] = dispatch.utc_now
 
     def set(self, owner_id: uuid.UUID, pattern: str, *, keep_last: int, keep_days: int | None) -> retention.Rule:
@@ -54,14 +55,16 @@ class RetentionService:
         return verdicts if is_dry_run else [self.carry_out(verdict) for verdict in verdicts]
 
     def apply_all(self) -> None:
-        """All accounts' rules."""
+        """All accounts' rules; suspended accounts are left as they are."""
         for owner_id in self.rules.list_owners():
-            for verdict in self.apply(owner_id, is_dry_run=False):
-                if not verdict.is_kept:
-                    _log.info(
-                        "retention rule %s deleted template %s (%s): %s",
-                        verdict.pattern, verdict.template.reference, verdict.template.id, verdict.why,
-                    )  # fmt: skip
+            for verdict in self._judge(owner_id):
+                if not self.carry_out(verdict).is_kept:
+                    self._tell(owner_id, verdict)
+
+    def _tell(self, owner_id: uuid.UUID, verdict: retention.Verdict) -> None:
+        gone = f"{verdict.template.reference} ({verdict.template.id})"
+        _log.info("retention rule %s deleted template %s: %s", verdict.pattern, gone, verdict.why)
+        self.record(owner_id, action="delete_template", subject=f"{gone} by retention rule {verdict.pattern}")
 
     def carry_out(self, verdict: retention.Verdict) -> retention.Verdict:
         """Delete what is not kept. What has changed since it was judged wins: a template that may not go now stays, and says why."""

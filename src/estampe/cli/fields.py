@@ -10,6 +10,8 @@ _OPTIONS: Final = {
     "address": "--address", "addresses": "--address", "count": "--count", "cpus": "--cpus", "dns": "--dns",
     "format": "--format", "gateway": "--gateway", "gateways": "--gateway", "grace_seconds": "--grace",
     "hostname": "--hostname", "keep_days": "--keep-days", "keep_last": "--keep-last", "limit": "--limit",
+    "account": "--account", "action": "--action", "actor": "--actor", "expires_at": "--expires", "role": "--role",
+    "subject": "--subject", "url": "--url", "user": "USER",
     "memory": "--memory", "memory_bytes": "--memory", "name": "--name", "network": "--network", "note": "--note",
     "pool": "--pool", "profile": "--profile", "sample": "--sample", "server": "SERVER", "ssh_keys": "--ssh-key",
     "stop_timeout_seconds": "--stop-timeout", "successor": "--successor", "tags": "--tag", "template": "TEMPLATE",
@@ -18,7 +20,10 @@ _OPTIONS: Final = {
 }  # fmt: skip
 # Keys of characteristics are written so on the command line and in files, too: `least.cpus` is not --cpus.
 _CHARACTERISTICS: Final = {"tuned_for", "least", "recommended", "tuned"}
-_OF_COMMAND: Final = {("deploy", "name"): "NAME"}
+_OF_COMMAND: Final = {
+    ("deploy", "name"): "NAME", ("account", "name"): "NAME", ("api-key", "name"): "NAME", ("member", "name"): "NAME",
+    ("user", "name"): "USER", ("login", "name"): "USER",
+}  # fmt: skip
 
 
 def worded(error: errors.EstampeError, command: str | None) -> errors.EstampeError:

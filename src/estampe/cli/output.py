@@ -60,6 +60,14 @@ def is_json(context: typer.Context) -> bool:
     return context.meta.get(_KEY) is Output.JSON
 
 
+def say_deleted(what: str, reference: str, form: Output) -> None:
+    """What is there no more."""
+    if form is Output.JSON:
+        typer.echo(json.dumps({"deleted": reference}, indent=2, ensure_ascii=True))
+    else:
+        typer.echo(f"deleted {what} {text.plain(reference)}")
+
+
 def show_error(error: errors.EstampeError, *, is_json: bool) -> None:
     """Write the error to standard error, in the form that was chosen."""
     if is_json:

@@ -9,11 +9,16 @@ from typing import Any, Final
 from estampe import errors
 from estampe.client import exchange
 from estampe.client.call import Call, Listing, Watch, nothing
+from estampe.model import account as accounts
+from estampe.model import audit as entries
 from estampe.model import listing, power
 from estampe.model import operation as operations
 from estampe.model import retention as rules
 from estampe.model import template as templates
 from estampe.schemas import (
+    account,
+    api_key,
+    audit,
     capture,
     characteristics,
     deploy,
@@ -78,6 +83,13 @@ def delete_server(reference: str, *, is_volumes_deleted: bool, is_forced: bool) 
     """Remove it."""
     query = {"is_volumes_deleted": is_volumes_deleted, "is_forced": is_forced}
     return Call(read=nothing, method="DELETE", path=_server(reference), query=query, timeout_seconds=_START_SECONDS)
+
+
+def assign_server(reference: str, request: server.AssignRequest) -> Call[server.Server]:
+    """Give it to an account."""
+    return Call(
+        read=server.Server.model_validate_json, method="POST", path=f"{_server(reference)}/assign", body=request
+    )
 
 
 # --- captures and deployments -----------------------------------------------------------------------------------------
@@ -362,6 +374,224 @@ def start_sweep(request: store.SweepRequest, *, idempotency_key: str | None = No
     return _create("/store/sweep", request, idempotency_key)
 
 
+# --- who one is -------------------------------------------------------------------------------------------------------
+
+
+def sign_in(request: api_key.SignInRequest) -> Call[api_key.SignedIn]:
+    """A key for a name and a password."""
+    return Call(read=api_key.SignedIn.model_validate_json, method="POST", path="/login", body=request)
+
+
+def sign_out() -> Call[None]:
+    """Revoke the key that this client shows."""
+    return Call(read=nothing, method="POST", path="/logout")
+
+
+def get_identity() -> Call[api_key.Identity]:
+    """Who this client is taken for."""
+    return Call(read=api_key.Identity.model_validate_json, method="GET", path="/identity")
+
+
+# --- accounts ---------------------------------------------------------------------------------------------------------
+
+
+def list_accounts(
+    *,
+    name: str | None = None,
+    states: Sequence[accounts.State] = (),
+    sort: listing.AccountSort = listing.AccountSort.NAME,
+    limit: int | None = None,
+) -> Listing[account.AccountList, account.Account]:
+    """Accounts that may be seen and fit; `name` is a pattern."""
+    query = {
+        "name": name, "state": [state.value for state in states], "sort": sort.value,
+        "limit": min(_PAGE, limit or _PAGE),
+    }  # fmt: skip
+
+    def page(after: str | None) -> Call[account.AccountList]:
+        read = account.AccountList.model_validate_json
+        return Call(read=read, method="GET", path="/accounts", query={**query, "after": after})
+
+    return Listing(page=page, items=lambda found: found.accounts, next=lambda found: found.next, limit=limit)
+
+
+def create_account(request: account.CreateAccountRequest) -> Call[account.Account]:
+    """Make one."""
+    return Call(read=account.Account.model_validate_json, method="POST", path="/accounts", body=request)
+
+
+def get_account(reference: str) -> Call[account.Account]:
+    """One account."""
+    return Call(read=account.Account.model_validate_json, method="GET", path=_account(reference))
+
+
+def suspend_account(reference: str) -> Call[account.Account]:
+    """Let nothing of it be changed."""
+    return Call(read=account.Account.model_validate_json, method="POST", path=f"{_account(reference)}/suspend")
+
+
+def resume_account(reference: str) -> Call[account.Account]:
+    """Active again."""
+    return Call(read=account.Account.model_validate_json, method="POST", path=f"{_account(reference)}/resume")
+
+
+def delete_account(reference: str) -> Call[None]:
+    """Remove it."""
+    return Call(read=nothing, method="DELETE", path=_account(reference))
+
+
+def get_quota(reference: str) -> Call[account.Quota]:
+    """What it may have, and has."""
+    return Call(
+        read=account.Quota.model_validate_json,
+        method="GET",
+        path=f"{_account(reference)}/quota",
+        timeout_seconds=_PLAN_SECONDS,
+    )
+
+
+def edit_quota(reference: str, request: account.QuotaRequest) -> Call[account.Quota]:
+    """Change limits; only what the request names is sent, since null lifts a limit."""
+    return Call(
+        read=account.Quota.model_validate_json,
+        method="PATCH",
+        path=f"{_account(reference)}/quota",
+        body=request,
+        timeout_seconds=_PLAN_SECONDS,
+    )
+
+
+# --- people -----------------------------------------------------------------------------------------------------------
+
+
+def list_members(
+    reference: str,
+    *,
+    name: str | None = None,
+    roles: Sequence[accounts.Role] = (),
+    sort: listing.NameSort = listing.NameSort.NAME,
+    limit: int | None = None,
+) -> Listing[account.MemberList, account.Member]:
+    """The account's members that fit; `name` is a pattern."""
+    query = {
+        "name": name, "role": [role.value for role in roles], "sort": sort.value, "limit": min(_PAGE, limit or _PAGE),
+    }  # fmt: skip
+
+    def page(after: str | None) -> Call[account.MemberList]:
+        read = account.MemberList.model_validate_json
+        return Call(read=read, method="GET", path=f"{_account(reference)}/members", query={**query, "after": after})
+
+    return Listing(page=page, items=lambda found: found.members, next=lambda found: found.next, limit=limit)
+
+
+def add_member(reference: str, request: account.AddMemberRequest) -> Call[account.Member]:
+    """Let a user act for the account."""
+    path = f"{_account(reference)}/members"
+    return Call(read=account.Member.model_validate_json, method="POST", path=path, body=request)
+
+
+def edit_member(reference: str, user: str, request: account.EditMemberRequest) -> Call[account.Member]:
+    """Give a member another role."""
+    path = _member(reference, user)
+    return Call(read=account.Member.model_validate_json, method="PATCH", path=path, body=request)
+
+
+def remove_member(reference: str, user: str) -> Call[None]:
+    """Let a user act for the account no more."""
+    return Call(read=nothing, method="DELETE", path=_member(reference, user))
+
+
+def list_users(
+    *,
+    name: str | None = None,
+    is_cloud_operator: bool | None = None,
+    sort: listing.NameSort = listing.NameSort.NAME,
+    limit: int | None = None,
+) -> Listing[account.UserList, account.User]:
+    """Users that fit; `name` is a pattern."""
+    query = {
+        "name": name, "is_cloud_operator": is_cloud_operator, "sort": sort.value, "limit": min(_PAGE, limit or _PAGE),
+    }  # fmt: skip
+
+    def page(after: str | None) -> Call[account.UserList]:
+        read = account.UserList.model_validate_json
+        return Call(read=read, method="GET", path="/users", query={**query, "after": after})
+
+    return Listing(page=page, items=lambda found: found.users, next=lambda found: found.next, limit=limit)
+
+
+def create_user(request: account.CreateUserRequest) -> Call[account.User]:
+    """Make one."""
+    return Call(read=account.User.model_validate_json, method="POST", path="/users", body=request)
+
+
+def delete_user(name: str) -> Call[None]:
+    """Remove one, with memberships and keys."""
+    return Call(read=nothing, method="DELETE", path=_user(name))
+
+
+def set_password(name: str, request: account.PasswordRequest) -> Call[None]:
+    """Change one's own password, or as the cloud operator anybody's."""
+    return Call(read=nothing, method="PUT", path=f"{_user(name)}/password", body=request)
+
+
+# --- API keys and the audit log -----------------------------------------------------------------------------------------
+
+
+def list_api_keys(
+    *,
+    name: str | None = None,
+    is_live: bool | None = None,
+    sort: listing.ApiKeySort = listing.ApiKeySort.CREATED_DESCENDING,
+    limit: int | None = None,
+) -> Listing[api_key.ApiKeyList, api_key.ApiKey]:
+    """Keys that may be seen and fit, the newest first unless sorted otherwise; `name` is a pattern."""
+    query = {"name": name, "is_live": is_live, "sort": sort.value, "limit": min(_PAGE, limit or _PAGE)}
+
+    def page(after: str | None) -> Call[api_key.ApiKeyList]:
+        read = api_key.ApiKeyList.model_validate_json
+        return Call(read=read, method="GET", path="/api-keys", query={**query, "after": after})
+
+    return Listing(page=page, items=lambda found: found.api_keys, next=lambda found: found.next, limit=limit)
+
+
+def create_api_key(request: api_key.CreateApiKeyRequest) -> Call[api_key.NewApiKey]:
+    """Make one; the answer is the only place where the key itself stands."""
+    return Call(read=api_key.NewApiKey.model_validate_json, method="POST", path="/api-keys", body=request)
+
+
+def revoke_api_key(reference: str) -> Call[api_key.ApiKey]:
+    """Let it let nobody in any more."""
+    path = f"/api-keys/{exchange.segment(reference, errors.ApiKeyNotFound(key=reference))}"
+    return Call(read=api_key.ApiKey.model_validate_json, method="DELETE", path=path)
+
+
+def list_audit_entries(  # noqa: PLR0913 - one for each filter
+    *,
+    account_name: str | None = None,
+    actor: str | None = None,
+    action: str | None = None,
+    subject: str | None = None,
+    outcome: entries.Outcome | None = None,
+    since: datetime.datetime | None = None,
+    until: datetime.datetime | None = None,
+    sort: listing.AuditSort = listing.AuditSort.AT_DESCENDING,
+    limit: int | None = None,
+) -> Listing[audit.AuditList, audit.AuditEntry]:
+    """Entries that fit, the newest first unless sorted otherwise; `subject` is a pattern."""
+    query = {
+        "account": account_name, "actor": actor, "action": action, "subject": subject,
+        "outcome": outcome and outcome.value, "since": since and since.isoformat(),
+        "until": until and until.isoformat(), "sort": sort.value, "limit": min(_PAGE, limit or _PAGE),
+    }  # fmt: skip
+
+    def page(after: str | None) -> Call[audit.AuditList]:
+        read = audit.AuditList.model_validate_json
+        return Call(read=read, method="GET", path="/audit", query={**query, "after": after})
+
+    return Listing(page=page, items=lambda found: found.entries, next=lambda found: found.next, limit=limit)
+
+
 # --- the daemon itself ------------------------------------------------------------------------------------------------
 
 
@@ -431,6 +661,19 @@ def _template(reference: str) -> str:
 
 def _operation(reference: str) -> str:
     return f"/operations/{exchange.segment(reference, errors.OperationNotFound(operation=reference))}"
+
+
+def _account(reference: str) -> str:
+    return f"/accounts/{exchange.segment(reference, errors.AccountNotFound(account=reference))}"
+
+
+def _member(reference: str, user: str) -> str:
+    missing = errors.MemberNotFound(account=reference, user=user)
+    return f"{_account(reference)}/members/{exchange.segment(user, missing)}"
+
+
+def _user(name: str) -> str:
+    return f"/users/{exchange.segment(name, errors.UserNotFound(user=name))}"
 
 
 def _rule(pattern: str) -> str:

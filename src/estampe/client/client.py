@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import pydantic
 
-from estampe.client import calls, exchange, transport
+from estampe.client import calls, exchange, target, transport
 from estampe.client.method import Ask, Each, Follow
 from estampe.schemas import wire
 
-SOCKET_VARIABLE: Final = "ESTAMPE_SOCKET"
-DEFAULT_SOCKET: Final = Path("/run/estampe/estampe.sock")
 _Request = TypeVar("_Request", bound=wire.Request)
-
-
-def socket_path() -> Path:
-    """Where the daemon listens: $ESTAMPE_SOCKET, else the usual place."""
-    return Path(os.environ.get(SOCKET_VARIABLE) or DEFAULT_SOCKET)
 
 
 def make(kind: type[_Request], **fields: Any) -> _Request:
@@ -41,6 +33,7 @@ class Routes:
     start_server = Ask(calls.start_server)
     stop_server = Ask(calls.stop_server)
     delete_server = Ask(calls.delete_server)
+    assign_server = Ask(calls.assign_server)
 
     plan_capture = Ask(calls.plan_capture)
     start_capture = Ask(calls.start_capture)
@@ -80,6 +73,35 @@ class Routes:
     start_check = Ask(calls.start_check)
     start_sweep = Ask(calls.start_sweep)
 
+    sign_in = Ask(calls.sign_in)
+    sign_out = Ask(calls.sign_out)
+    get_identity = Ask(calls.get_identity)
+
+    list_accounts = Each(calls.list_accounts)
+    create_account = Ask(calls.create_account)
+    get_account = Ask(calls.get_account)
+    suspend_account = Ask(calls.suspend_account)
+    resume_account = Ask(calls.resume_account)
+    delete_account = Ask(calls.delete_account)
+    get_quota = Ask(calls.get_quota)
+    edit_quota = Ask(calls.edit_quota)
+
+    list_members = Each(calls.list_members)
+    add_member = Ask(calls.add_member)
+    edit_member = Ask(calls.edit_member)
+    remove_member = Ask(calls.remove_member)
+
+    list_users = Each(calls.list_users)
+    create_user = Ask(calls.create_user)
+    delete_user = Ask(calls.delete_user)
+    set_password = Ask(calls.set_password)
+
+    list_api_keys = Each(calls.list_api_keys)
+    create_api_key = Ask(calls.create_api_key)
+    revoke_api_key = Ask(calls.revoke_api_key)
+
+    list_audit_entries = Each(calls.list_audit_entries)
+
     get_version = Ask(calls.get_version)
     get_health = Ask(calls.get_health)
     get_readiness = Ask(calls.get_readiness)
@@ -89,8 +111,9 @@ class Routes:
 class Client(Routes, transport.Blocking):
     """Estampe's daemon, at its unix socket or at a URL. Context manager; not for several threads.
 
-    `ca` is a PEM file of who signed the certificate at the URL; `pause_seconds` lie between two tries to reach a daemon
-    that went away.
+    `ca` is a PEM file of who signed the certificate at the URL. `key` is an API key, shown instead of the socket's own
+    rights; `account` is the one to act for. With neither socket nor URL, what is not given comes from `target.current()`;
+    with one of them, from nowhere. `pause_seconds` lie between two tries to reach a daemon that went away.
     """
 
     def __init__(
@@ -99,10 +122,13 @@ class Client(Routes, transport.Blocking):
         *,
         url: str | None = None,
         ca: Path | None = None,
+        account: str | None = None,
+        key: str | None = None,
         request_seconds: float = transport.REQUEST_SECONDS,
         pause_seconds: float = transport.PAUSE_SECONDS,
     ) -> None:
-        super().__init__(_daemon(socket, url, ca), request_seconds=request_seconds, pause_seconds=pause_seconds)
+        chosen = _target(socket, url, ca).acting(account=account, key=key)
+        super().__init__(_daemon(chosen), request_seconds=request_seconds, pause_seconds=pause_seconds)
 
 
 class AsyncClient(Routes, transport.Awaiting):
@@ -114,13 +140,26 @@ class AsyncClient(Routes, transport.Awaiting):
         *,
         url: str | None = None,
         ca: Path | None = None,
+        account: str | None = None,
+        key: str | None = None,
         request_seconds: float = transport.REQUEST_SECONDS,
         pause_seconds: float = transport.PAUSE_SECONDS,
     ) -> None:
-        super().__init__(_daemon(socket, url, ca), request_seconds=request_seconds, pause_seconds=pause_seconds)
+        chosen = _target(socket, url, ca).acting(account=account, key=key)
+        super().__init__(_daemon(chosen), request_seconds=request_seconds, pause_seconds=pause_seconds)
 
 
-def _daemon(socket: Path | None, url: str | None, ca: Path | None) -> exchange.Daemon:
+def _target(socket: Path | None, url: str | None, ca: Path | None) -> target.Target:
     if url is not None:
-        return exchange.Daemon(url=url, ca=ca)
-    return exchange.Daemon(socket=socket or socket_path())
+        return target.Target(url=url, ca=ca)
+    return target.current() if socket is None else target.Target(socket=socket)
+
+
+def _daemon(chosen: target.Target) -> exchange.Daemon:
+    return exchange.Daemon(
+        socket=None if chosen.url is not None else chosen.socket,
+        url=chosen.url,
+        ca=chosen.ca,
+        account=chosen.account,
+        key=chosen.key,
+    )

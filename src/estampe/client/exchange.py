@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import urllib.parse
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -17,6 +17,8 @@ from estampe.client.call import Call, Watch
 from estampe.schemas import operation, problem
 
 KEY_HEADER: Final = "Idempotency-Key"
+ACCOUNT_HEADER: Final = "Estampe-Account"
+_LOOPBACK: Final = {"127.0.0.1", "::1", "localhost"}
 REQUEST_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 5.0
 _SILENCE_SECONDS: Final = 50.0  # of a stream of events; the daemon sends a comment every 15 s
@@ -27,11 +29,16 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Daemon:
-    """Where the daemon is: at a unix socket, or at a URL. `ca` is a PEM file of who signed its certificate."""
+    """Where the daemon is: at a unix socket, or at a URL. `ca` is a PEM file of who signed its certificate.
+
+    `key` is the API key that is shown with every request, `account` the account that is acted for.
+    """
 
     socket: Path | None = None
     url: str | None = None
     ca: Path | None = None
+    account: str | None = None
+    key: str | None = field(default=None, repr=False)
 
     @property
     def where(self) -> str:
@@ -42,6 +49,27 @@ class Daemon:
     def base_url(self) -> str:
         """Of all routes. The host in it is not used for a unix socket, but HTTP wants one."""
         return f"{'http://estampe' if self.url is None else self.url.rstrip('/')}/v1"
+
+    def headers(self) -> dict[str, str]:
+        """Of every request. Raises: errors.ApiKeyRefused, errors.AccountNotFound, errors.InvalidSetting."""
+        found = {}
+        if self.account is not None:
+            if not _is_word(self.account):
+                raise errors.AccountNotFound(account=self.account)
+            found[ACCOUNT_HEADER] = self.account
+        if self.key is not None:
+            self._check_private()
+            if not _is_word(self.key):
+                raise errors.ApiKeyRefused
+            found["Authorization"] = f"Bearer {self.key}"
+        return found
+
+    def _check_private(self) -> None:
+        """A key goes to another host by TLS only. Raises: errors.InvalidSetting."""
+        parsed = None if self.url is None else urllib.parse.urlsplit(self.url)
+        if parsed is not None and parsed.scheme != "https" and parsed.hostname not in _LOOPBACK:
+            problem = f"{self.where} is not https: whoever is on the way would read the API key"
+            raise errors.InvalidSetting(setting="url", problem=problem)
 
     def probe(self) -> None:
         """Connect once, for a plain reason where that fails: httpcore 1.0 wraps it twice, and leaves the socket unclosed.
@@ -95,6 +123,11 @@ class Daemon:
             raise self.unavailable(f"its answer to {call.method} {call.path} is not understood") from error
 
 
+def _is_word(text: str) -> bool:
+    """Whether a header can hold it."""
+    return text.isascii() and text.isprintable() and " " not in text and text != ""
+
+
 def arguments(call: Call[Any], *, request_seconds: float) -> dict[str, Any]:
     """The call as httpx takes it. A create gets a key of its own here, once: each repetition has the same."""
     headers = dict(call.headers)
@@ -106,7 +139,7 @@ def arguments(call: Call[Any], *, request_seconds: float) -> dict[str, Any]:
         "method": call.method,
         "url": call.path,
         "params": {name: value for name, value in call.query.items() if value is not None},
-        "content": None if call.body is None else call.body.model_dump_json(),
+        "content": None if call.body is None else call.body.as_sent(),
         "headers": headers,
         "timeout": httpx.Timeout(call.timeout_seconds or request_seconds, connect=CONNECT_SECONDS),
     }

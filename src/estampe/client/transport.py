@@ -35,6 +35,7 @@ class Blocking:
         self._http = httpx.Client(
             transport=httpx.HTTPTransport(uds=uds, verify=daemon.verification()),
             base_url=daemon.base_url,
+            headers=daemon.headers(),
             trust_env=False,
         )
 
@@ -108,6 +109,7 @@ class Awaiting:
         self._http = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(uds=uds, verify=daemon.verification()),
             base_url=daemon.base_url,
+            headers=daemon.headers(),
             trust_env=False,
         )
 

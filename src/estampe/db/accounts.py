@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import datetime
 import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import database, schema
-from estampe.model import account
+from estampe.db import database, paging, schema
+from estampe.model import account, listing, operation, template
+
+_table = schema.accounts
+# What says something only while there is the account; rows that refer to it without being dropped with it.
+_ITS_OWN: Final = (schema.idempotency_keys, schema.retention_rules, schema.template_versions)
+_ALL: Final = listing.AccountQuery()
+_name = paging.Key(column=_table.c.name, of=lambda each: each.name, kind=str)
+_id = paging.Key(column=_table.c.id, of=lambda each: each.id, kind=uuid.UUID)
+_created = paging.Key(column=_table.c.created_at, of=lambda each: each.created_at, kind=datetime.datetime)
+_ORDERS: Final = {
+    listing.AccountSort.NAME: (_name,),
+    listing.AccountSort.NAME_DESCENDING: (replace(_name, is_descending=True),),
+    listing.AccountSort.CREATED: (_created, _id),
+    listing.AccountSort.CREATED_DESCENDING: (replace(_created, is_descending=True), _id),
+}
+_ENDED: Final = tuple(state for state in operation.State if state.has_ended)
 
 
 class Accounts:
@@ -17,14 +36,105 @@ class Accounts:
     def __init__(self, db: database.Database) -> None:
         self._db = db
 
+    def add(self, *, id: uuid.UUID, name: str, created_at: datetime.datetime) -> account.Account:
+        """A new one. Raises: errors.InvalidName, errors.NameInUse."""
+        values = {"id": id, "name": account.check_name(name), "state": account.State.ACTIVE, "created_at": created_at}
+        with self._db.write() as connection:
+            if connection.execute(sa.select(_table.c.id).where(_table.c.name == name)).first() is not None:
+                raise errors.NameInUse(name=name, what="an account")
+            connection.execute(sa.insert(_table).values(values))
+            return _get(connection, _table.c.id == id, id)
+
     def get(self, account_id: uuid.UUID) -> account.Account:
         """Raises: errors.AccountNotFound."""
         with self._db.read() as connection:
-            row = connection.execute(sa.select(schema.accounts).where(schema.accounts.c.id == account_id)).one_or_none()
-        if row is None:
-            raise errors.AccountNotFound(account=account_id)
-        return account.Account(id=row.id, name=row.name)
+            return _get(connection, _table.c.id == account_id, account_id)
 
     def get_default(self) -> account.Account:
         """The account that is always there."""
         return self.get(account.DEFAULT_ACCOUNT_ID)
+
+    def resolve(self, reference: str) -> account.Account:
+        """By name or id. Raises: errors.AccountNotFound."""
+        with self._db.read() as connection:
+            return _get(connection, _is_named(reference), reference)
+
+    def list(self, query: listing.AccountQuery = _ALL) -> listing.Page[account.Account]:
+        """A page. Raises: errors.InvalidRequest where `after` is no cursor of that sort."""
+        order = paging.Order(query.sort, _ORDERS[query.sort])
+        wanted = order.apply(sa.select(_table).where(*_conditions(query)), after=query.after, limit=query.limit)
+        with self._db.read() as connection:
+            found = [_account(row) for row in connection.execute(wanted)]
+        return order.page(found, query.limit)
+
+    def set_state(self, account_id: uuid.UUID, state: account.State) -> account.Account:
+        """Suspend or resume. Raises: errors.AccountNotFound."""
+        with self._db.write() as connection:
+            connection.execute(sa.update(_table).where(_table.c.id == account_id).values(state=state))
+            return _get(connection, _table.c.id == account_id, account_id)
+
+    def remove(self, account_id: uuid.UUID) -> Sequence[uuid.UUID]:
+        """Drop it with members, keys, quota, retention rules and ended operations; returns those' ids, for the engine.
+
+        Raises: errors.AccountNotFound, errors.AccountInUse where it has templates (those in the trash hold bytes like
+        others), servers or unfinished operations.
+        """
+        with self._db.write() as connection:
+            found = _get(connection, _table.c.id == account_id, account_id)
+            left = _belongings(connection, account_id)
+            if left:
+                raise errors.AccountInUse(account=found.name, what=", ".join(left))
+            operations = sa.delete(schema.operations).where(schema.operations.c.owner_id == account_id)
+            ended = list(connection.execute(operations.returning(schema.operations.c.id)).scalars())
+            for table in _ITS_OWN:
+                connection.execute(sa.delete(table).where(table.c.owner_id == account_id))
+            connection.execute(sa.delete(_table).where(_table.c.id == account_id))
+            return ended
+
+
+def active() -> sa.Select[Any]:
+    """The ids of accounts that are not suspended."""
+    return sa.select(_table.c.id).where(_table.c.state == account.State.ACTIVE)
+
+
+def _conditions(query: listing.AccountQuery) -> Iterable[sa.ColumnElement[bool]]:
+    if query.only_id is not None:
+        yield _table.c.id == query.only_id
+    if query.name_glob is not None:
+        yield _table.c.name.like(paging.like(query.name_glob), escape="\\")
+    if query.states:
+        yield _table.c.state.in_(query.states)
+
+
+def _belongings(connection: sa.Connection, account_id: uuid.UUID) -> list[str]:
+    """In words, what keeps the account from being deleted."""
+    templates, servers, operations = schema.templates, schema.servers, schema.operations
+    is_trashed = templates.c.state == template.State.TRASHED
+    counts: dict[str, sa.Select[Any]] = {
+        "templates": sa.select(sa.func.count()).where(templates.c.owner_id == account_id, ~is_trashed),
+        "templates in the trash": sa.select(sa.func.count()).where(templates.c.owner_id == account_id, is_trashed),
+        "servers": sa.select(sa.func.count()).where(servers.c.owner_id == account_id),
+        "unfinished operations": sa.select(sa.func.count()).where(
+            operations.c.owner_id == account_id, operations.c.state.not_in(_ENDED)
+        ),
+    }
+    told = {what: connection.execute(query).scalar_one() for what, query in counts.items()}
+    return [f"{count} {what}" for what, count in told.items() if count]
+
+
+def _is_named(reference: str) -> sa.ColumnElement[bool]:
+    try:
+        return _table.c.id == uuid.UUID(reference)
+    except ValueError:
+        return _table.c.name == reference
+
+
+def _get(connection: sa.Connection, condition: sa.ColumnElement[bool], reference: object) -> account.Account:
+    row = connection.execute(sa.select(_table).where(condition)).one_or_none()
+    if row is None:
+        raise errors.AccountNotFound(account=str(reference))
+    return _account(row)
+
+
+def _account(row: Any) -> account.Account:
+    return account.Account(id=row.id, name=row.name, state=account.State(row.state), created_at=row.created_at)

@@ -8,7 +8,7 @@ import uuid
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import database, schema
+from estampe.db import accounts, database, schema
 from estampe.model import retention
 
 _table = schema.retention_rules
@@ -34,8 +34,9 @@ class Rules:
                 raise errors.RetentionRuleNotFound(pattern=pattern)
 
     def list_owners(self) -> list[uuid.UUID]:
-        """The accounts that have rules."""
+        """The accounts that have rules; of those that are suspended nothing is changed."""
         query = sa.select(_table.c.owner_id).distinct().order_by(_table.c.owner_id)
+        query = query.where(_table.c.owner_id.in_(accounts.active()))
         with self._db.read() as connection:
             return list(connection.execute(query).scalars())
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import database, paging, schema, template_lists, template_moves, template_reading
+from estampe.db import accounts, database, paging, schema, template_lists, template_moves, template_reading
 from estampe.model import characteristics as traits  # columns and arguments have the module's name
 from estampe.model import listing, record, template
 
@@ -223,12 +223,15 @@ class Templates:
                 raise _not_found(connection, owner_id, parsed, reference)
         return found[0]
 
-    def find_by_ids(self, template_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, template.Template]:
-        """Those that are there, by id, in whatever state."""
+    def find_by_ids(
+        self, template_ids: Collection[uuid.UUID], *, owner_id: uuid.UUID
+    ) -> dict[uuid.UUID, template.Template]:
+        """Those of the account that are there, by id, in whatever state."""
         if not template_ids:
             return {}
+        wanted = (_table.c.id.in_(tuple(template_ids)), _table.c.owner_id == owner_id)
         with self._db.read() as connection:
-            found = template_reading.fetch(connection, sa.select(_table).where(_table.c.id.in_(tuple(template_ids))))
+            found = template_reading.fetch(connection, sa.select(_table).where(*wanted))
         return {each.id: each for each in found}
 
     def list_versions(self, owner_id: uuid.UUID, name: str) -> list[template.Template]:
@@ -246,10 +249,11 @@ class Templates:
             return {row.successor_id: f"{row.name}@{row.version}" for row in connection.execute(query)}
 
     def list_due(self, at: datetime.datetime) -> list[template.Template]:
-        """All accounts' templates whose time in the trash is over at `at`, and that are not protected."""
+        """Active accounts' templates whose time in the trash is over at `at`, and that are not protected."""
         query = sa.select(_table).where(
-            _table.c.state == template.State.TRASHED, _table.c.purge_at <= at, _table.c.is_protected.is_(False)
-        )
+            _table.c.state == template.State.TRASHED, _table.c.purge_at <= at, _table.c.is_protected.is_(False),
+            _table.c.owner_id.in_(accounts.active()),
+        )  # fmt: skip
         with self._db.read() as connection:
             return template_reading.fetch(connection, query.order_by(_table.c.purge_at, _table.c.id))
 

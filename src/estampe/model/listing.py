@@ -12,12 +12,13 @@ import binascii
 import datetime
 import enum
 import json
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from estampe import errors
-from estampe.model import operation, power, template
+from estampe.model import account, audit, operation, power, template
 
 _Item = TypeVar("_Item")
 DEFAULT_LIMIT: Final = 100
@@ -42,6 +43,38 @@ class OperationSort(enum.StrEnum):
     CREATED_DESCENDING = "-created"
 
 
+class AccountSort(enum.StrEnum):
+    """Orders of accounts."""
+
+    NAME = "name"
+    NAME_DESCENDING = "-name"
+    CREATED = "created"
+    CREATED_DESCENDING = "-created"
+
+
+class NameSort(enum.StrEnum):
+    """Orders of users and members."""
+
+    NAME = "name"
+    NAME_DESCENDING = "-name"
+
+
+class ApiKeySort(enum.StrEnum):
+    """Orders of API keys."""
+
+    CREATED = "created"
+    CREATED_DESCENDING = "-created"
+    NAME = "name"
+    NAME_DESCENDING = "-name"
+
+
+class AuditSort(enum.StrEnum):
+    """Orders of the audit log."""
+
+    AT = "at"
+    AT_DESCENDING = "-at"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateQuery:
     """Which templates; a filter that is None or empty takes all. In a glob `*` is any run of characters, `?` any one."""
@@ -63,6 +96,7 @@ class OperationQuery:
 
     states: tuple[operation.State, ...] = ()
     kind: operation.Kind | None = None
+    hidden_kinds: tuple[operation.Kind, ...] = ()  # never these, whatever `kind` is
     subject_glob: str | None = None
     since: datetime.datetime | None = None  # created then or later
     sort: OperationSort = OperationSort.CREATED_DESCENDING
@@ -76,6 +110,67 @@ class ServerQuery:
 
     name_glob: str | None = None
     power_states: tuple[power.PowerState, ...] = ()
+    limit: int = DEFAULT_LIMIT
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountQuery:
+    """Which accounts; a filter that is None or empty takes all."""
+
+    only_id: uuid.UUID | None = None
+    name_glob: str | None = None
+    states: tuple[account.State, ...] = ()
+    sort: AccountSort = AccountSort.NAME
+    limit: int = DEFAULT_LIMIT
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserQuery:
+    """Which users; a filter that is None takes all."""
+
+    name_glob: str | None = None
+    is_cloud_operator: bool | None = None
+    sort: NameSort = NameSort.NAME
+    limit: int = DEFAULT_LIMIT
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberQuery:
+    """Which members of an account, by the user's name; a filter that is None or empty takes all."""
+
+    name_glob: str | None = None
+    roles: tuple[account.Role, ...] = ()
+    sort: NameSort = NameSort.NAME
+    limit: int = DEFAULT_LIMIT
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKeyQuery:
+    """Which API keys; a filter that is None takes all."""
+
+    name_glob: str | None = None
+    is_live: bool | None = None  # neither revoked nor expired
+    sort: ApiKeySort = ApiKeySort.CREATED_DESCENDING
+    limit: int = DEFAULT_LIMIT
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditQuery:
+    """Which entries of the audit log; a filter that is None takes all."""
+
+    account_id: uuid.UUID | None = None
+    actor: str | None = None  # a person stands also for keys of theirs
+    action: str | None = None
+    subject_glob: str | None = None
+    outcome: audit.Outcome | None = None
+    since: datetime.datetime | None = None  # then or later
+    until: datetime.datetime | None = None  # before then
+    sort: AuditSort = AuditSort.AT_DESCENDING
     limit: int = DEFAULT_LIMIT
     after: str | None = None
 

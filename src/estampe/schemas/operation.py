@@ -66,11 +66,12 @@ class ListQuery(wire.Query):
     limit: wire.Limit = listing.DEFAULT_LIMIT
     after: wire.Cursor | None = None
 
-    def to_domain(self) -> listing.OperationQuery:
-        """As the service takes it."""
+    def to_domain(self, *, hidden_kinds: tuple[operation.Kind, ...] = ()) -> listing.OperationQuery:
+        """As the service takes it; `hidden_kinds` are those that the caller may not see."""
         return listing.OperationQuery(
             states=tuple(self.state),
             kind=self.kind,
+            hidden_kinds=hidden_kinds,
             subject_glob=self.subject,
             since=self.since,
             sort=self.sort,

@@ -9,7 +9,7 @@ import pydantic
 
 from estampe.capture import request as capture
 from estampe.model import listing, power
-from estampe.schemas import configuration, wire
+from estampe.schemas import account, configuration, wire
 
 StopTimeout = Annotated[float, pydantic.Field(ge=0, le=86_400, allow_inf_nan=False)]
 
@@ -36,6 +36,12 @@ class ListQuery(wire.Query):
         return listing.ServerQuery(
             name_glob=self.name, power_states=tuple(self.power_state), limit=self.limit, after=self.after
         )
+
+
+class AssignRequest(wire.Request):
+    """Which account gets the server: its name or id."""
+
+    account: account.Reference
 
 
 class Server(wire.Answer):

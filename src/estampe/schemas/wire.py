@@ -15,7 +15,7 @@ from typing import Annotated, Final
 import pydantic
 
 from estampe import errors, units
-from estampe.model import listing
+from estampe.model import account, listing
 
 REFERENCE_CHARACTERS: Final = 256  # names are at most 63 characters, ids 36; libvirt's own domain names may be longer
 MAX_BYTES: Final = 2**50  # 1 PiB: beyond any volume or memory; keeps sums far inside 64 bits
@@ -27,6 +27,10 @@ class Request(pydantic.BaseModel):
     """Base of what clients send. Strict: `"2"` is not a number and `1` is not true."""
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    def as_sent(self) -> str:
+        """The body that a client sends."""
+        return self.model_dump_json()
 
 
 class Query(pydantic.BaseModel):
@@ -73,8 +77,19 @@ def _address(text: str) -> str:
 
 def _time(text: object) -> object:
     """Pydantic also takes numbers for times, as seconds or milliseconds, whichever seems likelier."""
-    if isinstance(text, str) and not _RFC_3339.match(text):
+    if isinstance(text, datetime.datetime):
+        return text
+    if not isinstance(text, str) or not _RFC_3339.match(text):
         raise ValueError("must be a time with its zone, as 2026-11-23T12:00:00Z")
+    return text
+
+
+def check_encodable(text: str) -> str:
+    """`text` itself where it has a UTF-8 form: JSON can hold lone surrogates. Raises: ValueError."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("must be valid Unicode text") from error
     return text
 
 
@@ -97,6 +112,7 @@ _SENTENCES: Final = {
     _TARGET: "must be a volume as its server names it, as vda: 1 to 32 letters and digits",
     _MAC: "must be a MAC address, as 52:54:00:12:34:56",
 }
+Role = Annotated[account.Role, pydantic.Field(strict=False)]  # strict takes no text for an enum member
 Tag = Annotated[str, pydantic.StringConstraints(pattern=_TAG)]
 Target = Annotated[str, pydantic.StringConstraints(pattern=_TARGET)]
 Mac = Annotated[str, pydantic.StringConstraints(pattern=_MAC)]
@@ -105,7 +121,12 @@ InterfaceAddress = Annotated[
     str, pydantic.StringConstraints(max_length=64), pydantic.AfterValidator(_interface_address)
 ]
 Address = Annotated[str, pydantic.StringConstraints(max_length=64), pydantic.AfterValidator(_address)]
-Time = Annotated[pydantic.AwareDatetime, pydantic.BeforeValidator(_time), pydantic.AfterValidator(_in_utc)]
+Time = Annotated[
+    pydantic.AwareDatetime,
+    pydantic.Field(strict=False),  # as Role: JSON has no times
+    pydantic.BeforeValidator(_time),
+    pydantic.AfterValidator(_in_utc),
+]
 Glob = Annotated[
     str,
     pydantic.StringConstraints(min_length=1, max_length=64),

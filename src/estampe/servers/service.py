@@ -16,7 +16,7 @@ from estampe.db import operations as operation_rows
 from estampe.db import servers as server_rows
 from estampe.db import templates as template_rows
 from estampe.jobs import attempts, locks
-from estampe.model import listing
+from estampe.model import account, listing
 from estampe.model import server as servers
 from estampe.model import template as templates
 from estampe.servers import views
@@ -48,7 +48,7 @@ class ServerService:
         for summary in fitting:
             if behind is not None and (summary.name, summary.uuid) <= behind:
                 continue
-            row = self._row(owner_id, summary)
+            row = self._row(summary)
             if row.owner_id != owner_id:
                 continue
             if len(found) == query.limit:
@@ -62,7 +62,7 @@ class ServerService:
 
     def list_deployed(self, owner_id: uuid.UUID, template_ids: Collection[uuid.UUID]) -> Sequence[views.ServerView]:
         """Those of the account that are on the host and were deployed from one of the templates, by name."""
-        seen = [(self._row(owner_id, summary), summary) for summary in self.host.list_domains()]
+        seen = [(self._row(summary), summary) for summary in self.host.list_domains()]
         return [
             self._view(row, summary)
             for row, summary in seen
@@ -129,15 +129,27 @@ class ServerService:
         self.host.undefine(summary.uuid)
         self.rows.remove(row.id)
 
+    def assign(self, reference: str, owner_id: uuid.UUID) -> views.ServerView:
+        """Give a server of the host to an account, whoever has it now; its templates stay where they are.
+
+        Raises: errors.ServerNotFound, errors.ServerBusy.
+        """
+        row, summary = self._find_anybodys(reference)
+        self._check_idle(summary)
+        return self._view(self.rows.assign(row.id, owner_id), summary)
+
     def find(self, owner_id: uuid.UUID, reference: str) -> tuple[servers.Server, virt.DomainSummary]:
         """A server by name, server id or domain UUID. Raises: errors.ServerNotFound (another account's as well)."""
-        summary = self.host.find_domain(reference) or self._find_by_id(reference)
-        if summary is None:
-            raise errors.ServerNotFound(server=reference)
-        row = self._row(owner_id, summary)
+        row, summary = self._find_anybodys(reference)
         if row.owner_id != owner_id:
             raise errors.ServerNotFound(server=reference)
         return row, summary
+
+    def _find_anybodys(self, reference: str) -> tuple[servers.Server, virt.DomainSummary]:
+        summary = self.host.find_domain(reference) or self._find_by_id(reference)
+        if summary is None:
+            raise errors.ServerNotFound(server=reference)
+        return self._row(summary), summary
 
     def _find_by_id(self, reference: str) -> virt.DomainSummary | None:
         try:
@@ -148,13 +160,18 @@ class ServerService:
 
     def _find_idle(self, owner_id: uuid.UUID, reference: str) -> tuple[servers.Server, virt.DomainSummary]:
         row, summary = self.find(owner_id, reference)
+        self._check_idle(summary)
+        return row, summary
+
+    def _check_idle(self, summary: virt.DomainSummary) -> None:
         busy = self._holder(summary)
         if busy is not None:
             raise errors.ServerBusy(server=summary.name, operation=str(busy))
-        return row, summary
 
-    def _row(self, owner_id: uuid.UUID, summary: virt.DomainSummary) -> servers.Server:
-        return self.rows.ensure(owner_id=owner_id, domain_uuid=uuid.UUID(summary.uuid), name=summary.name)
+    def _row(self, summary: virt.DomainSummary) -> servers.Server:
+        """A domain that nobody was assigned belongs to the default account, whoever looks at it first."""
+        domain_uuid = uuid.UUID(summary.uuid)
+        return self.rows.ensure(owner_id=account.DEFAULT_ACCOUNT_ID, domain_uuid=domain_uuid, name=summary.name)
 
     def _view(self, row: servers.Server, summary: virt.DomainSummary) -> views.ServerView:
         return views.ServerView(
@@ -176,7 +193,7 @@ class ServerService:
     def _origin(self, row: servers.Server) -> str | None:
         if row.template_id is None:
             return None
-        found = self.templates.find_by_ids([row.template_id]).get(row.template_id)
+        found = self.templates.find_by_ids([row.template_id], owner_id=row.owner_id).get(row.template_id)
         return templates.origin(found, template_id=row.template_id, last_name=row.template_name)
 
     def _volumes(self, summary: virt.DomainSummary) -> dict[str, virt.VolumeName]:

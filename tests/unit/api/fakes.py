@@ -11,6 +11,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from tests.unit.api import people
+
 from estampe import correlation, errors
 from estampe.api import services
 from estampe.capture import request as capture_request
@@ -166,6 +168,7 @@ class World:
     script: list[dict[str, Any]] = field(default_factory=list)  # what `wait` finds changed, call by call
     failure: Exception | None = None
     calls: list[tuple[Any, ...]] = field(default_factory=list)
+    asked_for: list[uuid.UUID] = field(default_factory=list)  # the accounts whose servers were listed
     keys: dict[str, idempotency.Claim] = field(default_factory=dict)
     unreadable: tuple[manifests.Unreadable, ...] = ()
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -174,6 +177,7 @@ class World:
         """As new, for a server that outlives a test."""
         for name, value in vars(World()).items():
             setattr(self, name, value)
+        people.office().reset()
 
     def note(self, *call: Any) -> None:
         """A call, which fails where the test wants it to."""
@@ -213,6 +217,7 @@ class World:
             lineage=Lineage(self),
             retention=Retention(self),
             profiles=Profiles(self),
+            **vars(people.office().bundle),
         )
 
     def find_template(self, reference: str) -> template.Template:
@@ -243,6 +248,7 @@ class Servers:
 
     def list(self, owner_id: uuid.UUID, query: listing.ServerQuery) -> listing.Page[server_views.ServerView]:
         self.world.note("list", query)
+        self.world.asked_for.append(owner_id)
         found = [each for each in self.world.servers.values() if fnmatch.fnmatchcase(each.name, query.name_glob or "*")]
         found = [each for each in found if not query.power_states or each.power_state in query.power_states]
         return _page(sorted(found, key=lambda server: server.name), "name", query.limit, query.after)
@@ -269,6 +275,10 @@ class Servers:
     def delete(self, owner_id: uuid.UUID, reference: str, *, is_volumes_deleted: bool, is_forced: bool) -> None:
         self.world.note("delete", reference, is_volumes_deleted, is_forced)
         del self.world.servers[self._find(reference).name]
+
+    def assign(self, reference: str, owner_id: uuid.UUID) -> server_views.ServerView:
+        self.world.note("assign", reference, owner_id)
+        return self._find(reference)
 
     def _find(self, reference: str) -> server_views.ServerView:
         for server in self.world.servers.values():
@@ -550,6 +560,7 @@ class Operations:
         self.world.note("list", query)
         found = [each for each in reversed(self.world.operations.values()) if query.kind in {None, each.kind}]
         found = [each for each in found if not query.states or each.state in query.states]
+        found = [each for each in found if each.kind not in query.hidden_kinds]
         return _page(found, query.sort, query.limit, query.after)
 
     def get(self, owner_id: uuid.UUID, reference: str) -> operation.Operation:

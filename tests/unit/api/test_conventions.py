@@ -15,7 +15,7 @@ from starlette import testclient
 from tests.unit.api import fakes
 
 from estampe import errors
-from estampe.api import app, idempotency, metrics, readiness, transport
+from estampe.api import app, idempotency, metrics, peer, readiness
 from estampe.capture import request as capture_request
 from estampe.model import account, operation, template
 
@@ -137,7 +137,7 @@ def test_of_two_creates_at_once_one_runs_and_both_get_its_answer(world: fakes.Wo
             return super().start(owner_id, request)
 
     object.__setattr__(services, "captures", Slow(world))
-    marked = transport.Marked(app.create(services), transport.Transport.UNIX)
+    marked = peer.come_from(app.create(services), 0)
     with testclient.TestClient(marked) as http, concurrent.futures.ThreadPoolExecutor(4) as pool:
 
         def create(_nth: int) -> bytes:
@@ -252,7 +252,7 @@ def test_an_ill_formed_etag_is_refused(http: testclient.TestClient, world: fakes
 
 @pytest.fixture
 def by_tcp(api: fastapi.FastAPI) -> testclient.TestClient:
-    return testclient.TestClient(transport.Marked(api, transport.Transport.TCP), raise_server_exceptions=False)
+    return testclient.TestClient(api, raise_server_exceptions=False)
 
 
 def test_by_tcp_nobody_is_let_in_anywhere_but_where_nobody_is_asked(
@@ -265,16 +265,12 @@ def test_by_tcp_nobody_is_let_in_anywhere_but_where_nobody_is_asked(
         for method in methods
     }
     is_open = {route for route, status in tried.items() if status != 401}
-    assert is_open == {("get", "/v1/health"), ("get", "/v1/ready")}
+    assert is_open == {("get", "/v1/health"), ("get", "/v1/ready"), ("post", "/v1/login")}
     assert world.calls == []
 
 
 def test_a_refusal_by_tcp_is_a_problem(by_tcp: testclient.TestClient) -> None:
-    assert by_tcp.get("/v1/servers").json()["code"] == "unauthenticated"
-
-
-def test_a_request_that_came_nobody_knows_how_is_not_trusted(api: fastapi.FastAPI) -> None:
-    assert testclient.TestClient(api).get("/v1/servers").status_code == 401
+    assert by_tcp.get("/v1/servers").json()["code"] == "sign-in-needed"
 
 
 # --- readiness --------------------------------------------------------------------------------------------------------
@@ -323,7 +319,7 @@ def _measured(text: str, name: str) -> dict[str, float]:
 
 
 def test_requests_are_measured_by_route_not_by_path(world: fakes.World) -> None:
-    marked = transport.Marked(app.create(world.services()), transport.Transport.UNIX)
+    marked = peer.come_from(app.create(world.services()), 0)
     http = testclient.TestClient(marked)
     for path in ("/v1/servers/web-01", "/v1/servers/none", "/v1/servers/web-01", "/v1/nowhere"):
         http.get(path)

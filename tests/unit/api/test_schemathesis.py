@@ -10,13 +10,13 @@ import schemathesis
 from schemathesis.specs.openapi import checks
 from tests.unit.api import fakes
 
-from estampe.api import app, transport
+from estampe.api import app, peer
 
 # What a shape cannot say is refused too: cursors, addresses, names of one line, `null` sent as a header's text.
 _IS_ACCEPTED = checks.positive_data_acceptance
 _WORLD = fakes.World()
 _WORLD.begin(fakes.operation.Kind.CAPTURE, "web-01")
-_API = transport.Marked(app.create(_WORLD.services(), wait_slice_seconds=0.01), transport.Transport.UNIX)
+_API = peer.come_from(app.create(_WORLD.services(), wait_slice_seconds=0.01), 0)
 _DESCRIBED = schemathesis.openapi.from_asgi("/v1/openapi.json", _API).exclude(path_regex="/events$")
 
 

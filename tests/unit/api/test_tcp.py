@@ -103,7 +103,7 @@ def test_the_daemon_answers_by_tls_and_lets_nobody_in(tmp_path: Path, certificat
     with serving.serving(fakes.World(), path, endpoint=endpoint):
         with client.Client(url=f"https://127.0.0.1:{port}", ca=certificate[0]) as daemon:
             assert daemon.get_health().status == "ok"
-            with pytest.raises(errors.Unauthenticated):
+            with pytest.raises(errors.SignInNeeded):
                 next(daemon.list_servers())
         with client.Client(path) as daemon:
             assert next(daemon.list_servers()).name == "web-01"
@@ -126,7 +126,7 @@ def test_plain_tcp_on_loopback_lets_nobody_in_either(tmp_path: Path) -> None:
         client.Client(url=f"http://127.0.0.1:{port}") as daemon,
     ):
         assert daemon.get_health().status == "ok"
-        with pytest.raises(errors.Unauthenticated):
+        with pytest.raises(errors.SignInNeeded):
             daemon.get_version()
 
 

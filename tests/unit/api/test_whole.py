@@ -15,7 +15,7 @@ from starlette import testclient
 from tests.unit import site_under_test
 
 from estampe import errors
-from estampe.api import app, transport
+from estampe.api import app, peer
 from estampe.db import idempotency
 from estampe.model import account, listing
 
@@ -24,7 +24,7 @@ _CAPTURE = {"server": "web", "is_sealed": False}
 
 def _client(site, services=None) -> testclient.TestClient:
     api = app.create(services or site.services, meter=site.installation.meter)
-    return testclient.TestClient(transport.Marked(api, transport.Transport.UNIX), raise_server_exceptions=False)
+    return testclient.TestClient(peer.come_from(api, 0), raise_server_exceptions=False)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.support import postgresql as postgresql_server
 from estampe import config, errors
 from estampe.db import accounts, database, postgresql, schema
 
-SECRET = "hunter2"  # noqa: S105 - no password of anybody's
+SECRET = "hunter2"
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_password_that_is_not_encoded_is_refused_without_being_told(password):
 
 
 def test_an_encoded_password_is_what_libpq_gets():
-    assert postgresql.parameters("postgresql://a:h%40%2F%3A%25@b/c")["password"] == "h@/:%"  # noqa: S105
+    assert postgresql.parameters("postgresql://a:h%40%2F%3A%25@b/c")["password"] == "h@/:%"
 
 
 def test_the_setting_tells_no_password():

@@ -1,0 +1,117 @@
+"""`estampe login`, `logout` and `whoami`."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from estampe import errors
+from estampe.cli import options, output, terminal, text, values
+
+if TYPE_CHECKING:
+    from estampe.schemas import api_key
+
+
+def sign_in(
+    user: options.User,
+    account: Annotated[
+        str | None,
+        typer.Option(
+            "--account",
+            metavar="ACCOUNT",
+            help="The one to act for. [default: that of the context, or the only one you belong to]",
+        ),
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option("--context", metavar="NAME", help="Where to keep it. [default: the current context]")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", metavar="URL", help="Of a daemon on another host, as https://estampe:8443.")
+    ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(
+            "--ca",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            resolve_path=True,
+            help="PEM file of who signed its certificate. [default: those that the system trusts]",
+        ),
+    ] = None,
+    is_read: options.PasswordStdin = False,
+    form: output.Option = output.Output.TABLE,
+) -> None:
+    """Sign in with a password. What lets you in is kept in ~/.config/estampe/config.toml, for some hours.
+
+    \b
+    Examples:
+      estampe login alice
+      estampe login alice --account acme --context acme
+      estampe login alice --url https://estampe.example.org:8443 --ca ca.pem --context work
+    """
+    from estampe.client import client, target
+    from estampe.schemas import api_key
+
+    name, kept = target.current_context()
+    if url is not None:
+        kept = target.Context(url=url, ca=None if ca is None else str(ca))
+    where = target.current() if url is None else target.Target(url=url, ca=ca)
+    request = client.make(
+        api_key.SignInRequest,
+        name=user,
+        password=values.password("Password", is_read=is_read),
+        account=account or where.account,
+    )
+    # As nobody: an old key must not stand in the way.
+    with client.Client(None if where.url else where.socket, url=where.url, ca=where.ca) as daemon:
+        signed_in = daemon.sign_in(request)
+    chosen = replace(kept, account=signed_in.actor.account.name, key=signed_in.new.key, user=signed_in.actor.name)
+    target.keep(context or name, chosen)
+    _show(signed_in.actor, form)
+
+
+def sign_out(form: output.Option = output.Output.TABLE) -> None:
+    """Sign out: the key of the current context is revoked, and forgotten here.
+
+    \b
+    Examples:
+      estampe logout
+    """
+    from estampe.client import client, target
+
+    name, context = target.current_context()
+    if context.key is not None:
+        with client.Client(key=context.key) as daemon, contextlib.suppress(errors.NotSignedIn):
+            daemon.sign_out()
+        target.forget_key(name)
+    if form is output.Output.JSON:
+        terminal.document({"signed_out": context.user})
+    else:
+        terminal.say([f"signed out {text.plain(context.user)}" if context.user else "nobody was signed in"])
+
+
+def show_identity(form: output.Option = output.Output.TABLE) -> None:
+    """Say whom the daemon takes you for: name, account and role.
+
+    \b
+    Examples:
+      estampe whoami
+      estampe --account acme whoami
+    """
+    from estampe.client import client
+
+    with client.Client() as daemon:
+        _show(daemon.get_identity(), form)
+
+
+def _show(who: api_key.Identity, form: output.Output) -> None:
+    if form is output.Output.JSON:
+        terminal.document(who)
+    else:
+        role = "cloud operator" if who.is_cloud_operator else who.role.value
+        terminal.say(text.pairs([("name", who.name), ("account", who.account.name), ("role", role)]))
