@@ -41,10 +41,9 @@ def later(seconds):
     return NOON + datetime.timedelta(seconds=seconds)
 
 
-@pytest.fixture(params=["sqlite"])
-def db(tmp_path):
-    opened = database.Database.open(f"sqlite:///{tmp_path}/estampe.sqlite")
-    opened.upgrade()
+@pytest.fixture
+def db(migrated_url):
+    opened = database.Database.open(migrated_url)
     yield opened
     opened.close()
 
