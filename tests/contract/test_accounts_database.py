@@ -11,9 +11,25 @@ import pytest
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import accounts, api_keys, audit, database, operations, people, quotas, schema, servers, sign_ins
-from estampe.model import account, api_key, operation, quota, sign_in
+from estampe.db import (
+    accounts,
+    api_keys,
+    audit,
+    database,
+    idempotency,
+    operations,
+    people,
+    quotas,
+    retention,
+    schema,
+    servers,
+    sign_ins,
+    template_moves,
+    templates,
+)
+from estampe.model import access, account, api_key, listing, operation, quota, sign_in, template
 from estampe.model import audit as audits
+from estampe.model import retention as retentions
 from estampe.model import server as server_model
 
 NOON = datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.UTC)
@@ -121,7 +137,7 @@ def test_a_new_password_revokes_what_was_signed_in_and_nothing_else(db, acme):
     alice = _user(db, "alice", "old")
     signed_in, programs = (_key(db, acme.id, user_id=alice.id, is_sign_in=each) for each in (True, False))
     people.People(db).set_password("alice", "new", at=later(5))
-    revoked = {key.id: key.revoked_at for key in api_keys.ApiKeys(db).list(acme.id)}
+    revoked = {key.id: key.revoked_at for key in _keys(db, acme)}
     assert revoked == {signed_in.id: later(5), programs.id: None}
 
 
@@ -131,12 +147,12 @@ def test_memberships_are_listed_both_ways(db, acme):
     for name in ("bob", "alice"):
         rows.set_member(acme.id, name, account.Role.VIEWER, is_new=True)
     rows.set_member(DEFAULT, "alice", account.Role.OWNER, is_new=True)
-    assert [each.user for each in rows.list_members(acme.id)] == ["alice", "bob"]
+    assert [each.user for each in rows.list_members(acme.id).items] == ["alice", "bob"]
     assert [(each.name, role) for each, role in rows.list_memberships(alice.id)] == [
         ("acme", account.Role.VIEWER), ("default", account.Role.OWNER),
     ]  # fmt: skip
     rows.remove("alice")
-    assert [each.user for each in rows.list_members(acme.id)] == ["bob"]
+    assert [each.user for each in rows.list_members(acme.id).items] == ["bob"]
 
 
 # --- API keys -----------------------------------------------------------------------------------------------------------
@@ -184,11 +200,11 @@ def test_keys_are_listed_newest_first_and_old_dead_ones_are_dropped(db, acme):
         _key(db, acme.id, created_at=later(nth), expires_at=at) for nth, at in ((0, None), (1, later(5)), (2, None))
     )
     rows.revoke(revoked.id, at=later(9))
-    assert [key.id for key in rows.list(acme.id)] == [revoked.id, expired.id, live.id]
-    assert rows.list(DEFAULT) == []
+    assert [key.id for key in _keys(db, acme)] == [revoked.id, expired.id, live.id]
+    assert _keys(db, accounts.Accounts(db).get_default()) == []
     assert rows.prune(older_than=later(9)) == 1
     assert rows.prune(older_than=later(10)) == 1
-    assert [key.id for key in rows.list(acme.id)] == [live.id]
+    assert [key.id for key in _keys(db, acme)] == [live.id]
 
 
 # --- sign-ins -----------------------------------------------------------------------------------------------------------
@@ -262,6 +278,21 @@ def test_servers_count_but_for_those_in_the_making_and_those_that_are_gone(db, a
     assert counts.used(DEFAULT).servers == 1
 
 
+def test_a_server_that_is_being_captured_counts_though_its_name_is_locked(db, acme):
+    servers.Servers(db, clock=lambda: NOON).add(
+        server_model.Server(
+            id=uuid.uuid4(), owner_id=acme.id, domain_uuid=uuid.uuid4(), name="web", template_id=None, created_at=NOON,
+            cpus=2,
+        )
+    )  # fmt: skip
+    operations.Operations(db).add(
+        id=uuid.uuid4(), owner_id=acme.id, kind=operation.Kind.CAPTURE, subject="web", request={}, created_at=NOON,
+        locks=[operations.Lock("server-name/web", is_exclusive=True)],
+        demand=quotas.Demand(amount=quota.Amount(templates=1)),
+    )  # fmt: skip
+    assert quotas.Quotas(db).used(acme.id) == quota.Amount(servers=1, cpus=2, templates=1)
+
+
 def test_operations_that_begin_at_once_do_not_share_the_last_of_something(db, acme):
     quotas.Quotas(db).edit(acme.id, {"cpus": 10})
     found = together(lambda _: _operation(operations.Operations(db), acme.id, cpus=3))
@@ -276,7 +307,7 @@ def test_a_refused_operation_leaves_neither_row_nor_lock(db, acme):
     with pytest.raises(errors.QuotaExceeded, match="1 asked, 0 of 0 used"):
         _operation(rows, acme.id, cpus=1, locks=[operations.Lock("server/x", is_exclusive=True)])
     assert rows.locks_held() == []
-    assert rows.list(acme.id) == []
+    assert rows.list(acme.id).items == []
 
 
 # --- operations of one account ------------------------------------------------------------------------------------------
@@ -313,30 +344,119 @@ def test_entries_are_found_by_account_actor_action_and_time(db, acme):
     first = _entry(rows, account_id=acme.id, actor="alice", request_id="r", code="x", outcome=audits.Outcome.REFUSED)
     by_key = _entry(rows, at=later(1), actor="alice (key 1a2b3c4d)", action="delete_server")
     other = _entry(rows, at=later(2), actor="alice2", account_id=None, account="")
-    assert rows.list() == [other, by_key, first]
-    assert rows.list(account_id=acme.id) == [first]
-    assert rows.list(actor="alice") == [by_key, first]
-    assert rows.list(action="delete_server") == [by_key]
-    assert rows.list(since=later(1), until=later(2)) == [by_key]
+    assert rows.list().items == [other, by_key, first]
+    assert rows.list(listing.AuditQuery(account_id=acme.id)).items == [first]
+    assert rows.list(listing.AuditQuery(actor="alice")).items == [by_key, first]
+    assert rows.list(listing.AuditQuery(action="delete_server")).items == [by_key]
+    assert rows.list(listing.AuditQuery(since=later(1), until=later(2))).items == [by_key]
 
 
-def test_pages_of_entries_meet_without_gap_or_double(db):
+@pytest.mark.parametrize("sort", list(listing.AuditSort))
+def test_pages_of_entries_meet_without_gap_or_double(db, sort):
     rows = audit.Audit(db)
     for nth in range(7):
         _entry(rows, at=later(nth // 3))
-    everything = rows.list()
-    pages, after = [], None
-    while page := rows.list(limit=2, after=after):
-        pages += page
-        after = page[-1].id
-    assert pages == everything
+    everything = rows.list(listing.AuditQuery(sort=sort)).items
+    assert [each.at for each in everything] == sorted(
+        (each.at for each in everything), reverse=sort is listing.AuditSort.AT_DESCENDING
+    )
+    assert _paged(lambda after: rows.list(listing.AuditQuery(sort=sort, limit=2, after=after))) == everything
 
 
-def test_a_page_behind_what_may_not_be_seen_is_empty_as_behind_what_is_not_there(db, acme):
+def test_a_cursor_tells_nothing_of_entries_that_may_not_be_seen(db, acme):
+    """A page behind a foreign entry is what is older of one's own, be that entry there or not."""
     rows = audit.Audit(db)
-    foreign, _own = _entry(rows, at=later(5)), _entry(rows, account_id=acme.id)
-    for after in (foreign.id, uuid.uuid4()):
-        assert rows.list(account_id=acme.id, after=after) == []
+    own, _foreign = _entry(rows, account_id=acme.id), _entry(rows, at=later(5))
+    _entry(rows, at=later(9), account_id=acme.id)
+    behind = rows.list(listing.AuditQuery(limit=2)).next
+    assert rows.list(listing.AuditQuery(account_id=acme.id, after=behind)).items == [own]
+
+
+def test_entries_are_found_by_subject_and_outcome(db):
+    rows = audit.Audit(db)
+    refused = _entry(rows, subject="web-01", outcome=audits.Outcome.REFUSED)
+    done = _entry(rows, subject="web_01")
+    assert rows.list(listing.AuditQuery(subject_glob="web_*")).items == [done]
+    assert rows.list(listing.AuditQuery(outcome=audits.Outcome.REFUSED)).items == [refused]
+
+
+@pytest.mark.parametrize("sort", list(listing.AccountSort))
+def test_pages_of_accounts_meet_in_every_order(db, sort):
+    rows = accounts.Accounts(db)
+    for nth in range(5):
+        rows.add(id=uuid.uuid4(), name=f"a{nth}", created_at=later(nth // 2))
+    found = _paged(lambda after: rows.list(listing.AccountQuery(sort=sort, limit=2, after=after)))
+    assert found == rows.list(listing.AccountQuery(sort=sort)).items
+    assert len(found) == 6
+
+
+def test_accounts_are_found_by_name_state_and_alone(db, acme):
+    rows = accounts.Accounts(db)
+    rows.set_state(acme.id, account.State.SUSPENDED)
+    for query in (
+        listing.AccountQuery(name_glob="a*"), listing.AccountQuery(states=(account.State.SUSPENDED,)),
+        listing.AccountQuery(only_id=acme.id),
+    ):  # fmt: skip
+        assert [each.name for each in rows.list(query).items] == ["acme"]
+
+
+@pytest.mark.parametrize("sort", list(listing.NameSort))
+def test_pages_of_users_and_members_meet_in_both_orders(db, acme, sort):
+    rows = people.People(db)
+    for name in ("cy", "al", "bo"):
+        rows.add(id=uuid.uuid4(), name=name, password_hash=None, is_cloud_operator=name == "cy", created_at=NOON)
+        rows.set_member(acme.id, name, account.Role.OWNER if name == "bo" else account.Role.VIEWER, is_new=True)
+    names = sorted(("al", "bo", "cy"), reverse=sort is listing.NameSort.NAME_DESCENDING)
+    users = _paged(lambda after: rows.list(listing.UserQuery(sort=sort, limit=1, after=after)))
+    members = _paged(lambda after: rows.list_members(acme.id, listing.MemberQuery(sort=sort, limit=1, after=after)))
+    assert [each.name for each in users] == [each.user for each in members] == names
+    assert [each.name for each in rows.list(listing.UserQuery(is_cloud_operator=True)).items] == ["cy"]
+    owners = listing.MemberQuery(roles=(account.Role.OWNER,), name_glob="b?")
+    assert [each.user for each in rows.list_members(acme.id, owners).items] == ["bo"]
+
+
+def test_what_belongs_to_the_account_alone_goes_with_it_and_its_trash_keeps_it(db, acme):
+    rules, keys, rows = retention.Rules(db), idempotency.Keys(db), accounts.Accounts(db)
+    rules.set(retentions.Rule(owner_id=acme.id, pattern="ci-*", keep_last=1, keep_days=None))
+    keys.claim(acme.id, "k", fingerprint="f", operation_id=uuid.uuid4(), at=NOON, lifetime=datetime.timedelta(hours=1))
+    kept = templates.Templates(db)
+    made = kept.reserve(
+        id=uuid.uuid4(), owner_id=acme.id, name="web", note="", tags=(), server_id=uuid.uuid4(), server_name="web",
+        created_at=NOON,
+    )  # fmt: skip
+    kept.publish(made.id, logical_bytes=9, data_bytes=8, new_bytes=7, is_sealed=True, guest_product=None)
+    kept.trash(made.id, by="alice", at=NOON, until=later(9), unless_locked="template/x")
+    assert quotas.Quotas(db).used(acme.id) == quota.Amount(templates=1, stored_bytes=7)
+    with pytest.raises(errors.AccountInUse, match="it has 1 templates in the trash;"):
+        rows.remove(acme.id)
+    kept.begin_purge(made.id, template_moves.Purge(states={template.State.TRASHED}), unless_locked="template/x")
+    kept.remove(made.id)
+    rows.remove(acme.id)
+    assert rules.list(acme.id) == []
+
+
+def test_housekeeping_leaves_suspended_accounts_as_they_are(db, acme):
+    rules, rows = retention.Rules(db), accounts.Accounts(db)
+    rules.set(retentions.Rule(owner_id=acme.id, pattern="ci-*", keep_last=1, keep_days=None))
+    assert rules.list_owners() == [acme.id]
+    rows.set_state(acme.id, account.State.SUSPENDED)
+    assert rules.list_owners() == []
+
+
+def _paged(ask):
+    found, after = [], None
+    while True:
+        page = ask(after)
+        found += page.items
+        if page.next is None:
+            return found
+        after = page.next
+
+
+def _keys(db, of):
+    """All of the account's, as the cloud operator sees them."""
+    actor = access.Actor(name="x", account=of, role=account.Role.OWNER, is_cloud_operator=True, address="unix")
+    return list(api_keys.ApiKeys(db).list(actor, at=NOON).items)
 
 
 def test_only_old_entries_are_dropped(db):
@@ -344,4 +464,4 @@ def test_only_old_entries_are_dropped(db):
     _entry(rows)
     fresh = _entry(rows, at=later(10))
     assert rows.prune(older_than=later(10)) == 1
-    assert rows.list() == [fresh]
+    assert rows.list().items == [fresh]

@@ -715,7 +715,7 @@ def test_versions_of_a_name_are_listed_in_any_state(template_rows):
     trashed = trash(template_rows, second)
     assert template_rows.list_versions(OWNER, "web") == [capturing, trashed, first]
     assert template_rows.list_versions(uuid.uuid4(), "web") == []
-    assert template_rows.find_by_ids([first.id, uuid.uuid4()]) == {first.id: first}
+    assert template_rows.find_by_ids([first.id, uuid.uuid4()], owner_id=first.owner_id) == {first.id: first}
 
 
 def test_whether_any_template_is_complete_is_told(template_rows):

@@ -33,8 +33,8 @@ class TemplateService:
         return views.TemplateDetail(
             template=found,
             manifest=_summary(manifests.get(self.store, found.id)) if is_complete else None,
-            successor=self._named(found.successor_id),
-            parent=self._named(found.parent_id, found.parent_name),
+            successor=self._named(owner_id, found.successor_id),
+            parent=self._named(owner_id, found.parent_id, found.parent_name),
         )
 
     def edit(
@@ -103,10 +103,11 @@ class TemplateService:
 
         return self.rows.change_characteristics(found.id, changed, etags=etags)
 
-    def _named(self, template_id: uuid.UUID | None, last_name: str | None = None) -> str | None:
+    def _named(self, owner_id: uuid.UUID, template_id: uuid.UUID | None, last_name: str | None = None) -> str | None:
+        """Another account's (its server was assigned to this one) is told as one that is gone: by its id."""
         if template_id is None:
             return None
-        found = self.rows.find_by_ids([template_id]).get(template_id)
+        found = self.rows.find_by_ids([template_id], owner_id=owner_id).get(template_id)
         return templates.origin(found, template_id=template_id, last_name=last_name)
 
 

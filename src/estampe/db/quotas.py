@@ -16,7 +16,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from estampe.db import database, schema
-from estampe.model import quota, template
+from estampe.model import operation, quota, template
 
 _quotas = schema.quotas
 _reservations = schema.operation_reservations
@@ -105,8 +105,13 @@ def _templates(connection: sa.Connection, account_id: uuid.UUID) -> quota.Amount
 
 
 def _servers(connection: sa.Connection, account_id: uuid.UUID, absent: frozenset[uuid.UUID]) -> quota.Amount:
-    table, locks = schema.servers, schema.operation_locks
-    in_making = sa.select(locks.c.key).where(locks.c.key.startswith(_SERVER_NAME, autoescape=True))
+    table, locks, operations = schema.servers, schema.operation_locks, schema.operations
+    in_making = (
+        sa.select(locks.c.key)
+        .join(operations, operations.c.id == locks.c.operation_id)
+        # A capture holds its server's name as well, and reserves no server.
+        .where(locks.c.key.startswith(_SERVER_NAME, autoescape=True), operations.c.kind == operation.Kind.DEPLOY)
+    )
     query = sa.select(
         sa.func.count(),
         *(

@@ -91,11 +91,12 @@ def check_successor(connection: sa.Connection, present: template.Template, succe
 
 
 def leave_name(connection: sa.Connection, gone: template.Template) -> None:
-    """Leave its last name with the servers and templates that came from it: its row is about to go."""
+    """Leave its last name with what came from it and is its account's: its row is about to go."""
     servers = schema.servers
-    query = sa.update(servers).where(servers.c.template_id == gone.id)
+    query = sa.update(servers).where(servers.c.template_id == gone.id, servers.c.owner_id == gone.owner_id)
     connection.execute(query.values(template_name=gone.reference))
-    connection.execute(sa.update(_table).where(_table.c.parent_id == gone.id).values(parent_name=gone.reference))
+    children = sa.update(_table).where(_table.c.parent_id == gone.id, _table.c.owner_id == gone.owner_id)
+    connection.execute(children.values(parent_name=gone.reference))
 
 
 _ADVICE: Final = {

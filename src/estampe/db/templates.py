@@ -215,12 +215,15 @@ class Templates:
                 raise _not_found(connection, owner_id, parsed, reference)
         return found[0]
 
-    def find_by_ids(self, template_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, template.Template]:
-        """Those that are there, by id, in whatever state."""
+    def find_by_ids(
+        self, template_ids: Collection[uuid.UUID], *, owner_id: uuid.UUID
+    ) -> dict[uuid.UUID, template.Template]:
+        """Those of the account that are there, by id, in whatever state."""
         if not template_ids:
             return {}
+        wanted = (_table.c.id.in_(tuple(template_ids)), _table.c.owner_id == owner_id)
         with self._db.read() as connection:
-            found = template_reading.fetch(connection, sa.select(_table).where(_table.c.id.in_(tuple(template_ids))))
+            found = template_reading.fetch(connection, sa.select(_table).where(*wanted))
         return {each.id: each for each in found}
 
     def list_versions(self, owner_id: uuid.UUID, name: str) -> list[template.Template]:

@@ -33,7 +33,7 @@ def warnings(rows: template_rows.Templates, found: templates.Template) -> tuple[
     told = f"template {found.reference} is deprecated"
     if found.successor_id is None:
         return (told,)
-    successor = rows.find_by_ids([found.successor_id]).get(found.successor_id)
+    successor = rows.find_by_ids([found.successor_id], owner_id=found.owner_id).get(found.successor_id)
     if successor is None or successor.state not in templates.DEPLOYABLE:
         return (f"{told}, and the successor it names cannot be deployed any more",)
     return (f"{told}: use {successor.reference} instead",)

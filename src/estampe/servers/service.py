@@ -193,7 +193,7 @@ class ServerService:
     def _origin(self, row: servers.Server) -> str | None:
         if row.template_id is None:
             return None
-        found = self.templates.find_by_ids([row.template_id]).get(row.template_id)
+        found = self.templates.find_by_ids([row.template_id], owner_id=row.owner_id).get(row.template_id)
         return templates.origin(found, template_id=row.template_id, last_name=row.template_name)
 
     def _volumes(self, summary: virt.DomainSummary) -> dict[str, virt.VolumeName]:

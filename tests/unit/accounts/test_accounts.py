@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import threading
 import uuid
 from concurrent import futures
@@ -13,7 +14,8 @@ from estampe import errors
 from estampe.capture import request as capture
 from estampe.deploy import request as deploy
 from estampe.jobs import locks
-from estampe.model import account, operation, quota
+from estampe.model import account, audit, characteristics, listing, operation, quota
+from estampe.servers import views as server_views
 
 SIZE = site_under_test.SIZE
 DEFAULT = account.DEFAULT_ACCOUNT_ID
@@ -47,6 +49,10 @@ def _outcome(site: site_under_test.Site, started: operation.Operation) -> operat
     return site.services.operations.get(started.owner_id, str(started.id))
 
 
+def _servers(site: site_under_test.Site, owner_id: uuid.UUID) -> list[server_views.ServerView]:
+    return list(site.services.servers.list(owner_id, listing.ServerQuery()).items)
+
+
 @pytest.fixture
 def template(site: site_under_test.Site, acme: account.Account) -> None:
     _assigned(site, acme)
@@ -60,23 +66,23 @@ def test_a_domain_that_nobody_was_assigned_belongs_to_the_default_account_whoeve
     site: site_under_test.Site, acme: account.Account
 ) -> None:
     site.add_server("web")
-    assert site.services.servers.list(acme.id) == []
+    assert _servers(site, acme.id) == []
     with pytest.raises(errors.ServerNotFound):
         site.services.servers.get(acme.id, "web")
     with pytest.raises(errors.ServerNotFound):
         _capture(site, acme)
-    assert [each.name for each in site.services.servers.list(DEFAULT)] == ["web"]
+    assert [each.name for each in _servers(site, DEFAULT)] == ["web"]
 
 
 def test_an_assigned_server_is_its_accounts_alone(site: site_under_test.Site, acme: account.Account) -> None:
     _assigned(site, acme)
-    assert [each.name for each in site.services.servers.list(acme.id)] == ["web"]
-    assert site.services.servers.list(DEFAULT) == []
+    assert [each.name for each in _servers(site, acme.id)] == ["web"]
+    assert _servers(site, DEFAULT) == []
     for call in (site.services.servers.get, site.services.servers.start):
         with pytest.raises(errors.ServerNotFound):
             call(DEFAULT, "web")
     site.services.servers.assign("web", DEFAULT)
-    assert site.services.servers.list(acme.id) == []
+    assert _servers(site, acme.id) == []
 
 
 def test_a_server_is_not_assigned_while_an_operation_holds_it(
@@ -93,8 +99,8 @@ def test_a_server_is_not_assigned_while_an_operation_holds_it(
 @pytest.mark.usefixtures("template")
 def test_a_deploy_makes_servers_of_its_account(site: site_under_test.Site, acme: account.Account) -> None:
     assert _outcome(site, _deploy(site, acme)).state is operation.State.SUCCEEDED
-    assert {each.name for each in site.services.servers.list(acme.id)} == {"web", "new"}
-    assert site.services.servers.list(DEFAULT) == []
+    assert {each.name for each in _servers(site, acme.id)} == {"web", "new"}
+    assert _servers(site, DEFAULT) == []
 
 
 @pytest.mark.usefixtures("template")
@@ -129,7 +135,7 @@ def test_an_account_is_found_by_name_and_id_and_its_name_is_its_own(
 ) -> None:
     accounts = site.services.accounts
     assert accounts.resolve("acme") == accounts.resolve(str(acme.id)) == acme
-    assert [each.name for each in accounts.list()] == ["acme", "default"]
+    assert [each.name for each in accounts.list(listing.AccountQuery()).items] == ["acme", "default"]
     with pytest.raises(errors.NameInUse):
         accounts.create("acme")
     for name in ("", "Acme", "a b", "-a", "a" * 64):
@@ -147,7 +153,11 @@ def test_the_default_account_can_be_neither_suspended_nor_deleted(site: site_und
 def test_an_account_that_has_something_is_not_deleted(site: site_under_test.Site, acme: account.Account) -> None:
     with pytest.raises(errors.AccountInUse, match="1 templates, 1 servers"):
         site.services.accounts.delete(acme.id)
-    site.services.templates.delete(acme.id, "web")
+    site.services.retention.set(acme.id, "web", keep_last=9, keep_days=None)
+    site.services.life.delete(acme.id, "web", by="alice")
+    with pytest.raises(errors.AccountInUse, match="1 templates in the trash, 1 servers"):
+        site.services.accounts.delete(acme.id)
+    site.services.life.purge(acme.id, "web@1")
     site.services.servers.assign("web", DEFAULT)
     queued = _capture(site, site.services.accounts.resolve("default"))
     site.services.people.add_user("alice", password=None, is_cloud_operator=False)
@@ -155,7 +165,7 @@ def test_an_account_that_has_something_is_not_deleted(site: site_under_test.Site
     site.services.accounts.delete(acme.id)
     with pytest.raises(errors.AccountNotFound):
         site.services.accounts.resolve("acme")
-    assert site.services.people.list_members(acme.id) == []
+    assert site.services.people.list_members(acme.id, listing.MemberQuery()).items == []
     assert [each.id for each in site.installation.rows.list_unfinished()] == [queued.id]
 
 
@@ -174,7 +184,9 @@ def test_members_are_added_changed_and_removed(site: site_under_test.Site, acme:
     with pytest.raises(errors.NameInUse):
         people.add_member(acme.id, "alice", account.Role.OWNER)
     assert people.set_role(acme.id, "alice", account.Role.OWNER).role is account.Role.OWNER
-    assert [(each.user, each.role) for each in people.list_members(acme.id)] == [("alice", account.Role.OWNER)]
+    assert [(each.user, each.role) for each in people.list_members(acme.id, listing.MemberQuery()).items] == [
+        ("alice", account.Role.OWNER)
+    ]
     people.remove_member(acme.id, "alice")
     for call in (
         lambda: people.remove_member(acme.id, "alice"),
@@ -190,7 +202,7 @@ def test_members_are_added_changed_and_removed(site: site_under_test.Site, acme:
 @pytest.mark.usefixtures("template")
 def test_what_an_account_has_is_counted_by_the_host(site: site_under_test.Site, acme: account.Account) -> None:
     used = site.services.accounts.quota(acme.id).used
-    summary = site.services.servers.list(acme.id)[0]
+    summary = _servers(site, acme.id)[0]
     stored = site.services.templates.get(acme.id, "web").template.new_bytes
     assert used == quota.Amount(
         templates=1, stored_bytes=stored, servers=1, cpus=summary.cpus, memory_bytes=summary.memory_bytes,
@@ -200,7 +212,7 @@ def test_what_an_account_has_is_counted_by_the_host(site: site_under_test.Site, 
 
 @pytest.mark.usefixtures("template")
 def test_a_server_that_the_host_has_no_more_is_not_counted(site: site_under_test.Site, acme: account.Account) -> None:
-    site.host.undefine(site.services.servers.list(acme.id)[0].domain_uuid.__str__())
+    site.host.undefine(_servers(site, acme.id)[0].domain_uuid.__str__())
     used = site.services.accounts.quota(acme.id).used
     assert (used.servers, used.cpus, used.memory_bytes, used.volume_bytes) == (0, 0, 0, 0)
 
@@ -222,7 +234,7 @@ def test_a_deploy_above_a_quota_is_refused_with_the_figure(
     with pytest.raises(errors.QuotaExceeded) as caught:
         _deploy(site, acme, count=4, cpus=1, memory_bytes=1024**3)
     assert caught.value.facts["what"] == what
-    assert site.services.operations.list(acme.id, states=(operation.State.QUEUED,), kind=None, limit=9) == []
+    assert site.services.operations.list(acme.id, listing.OperationQuery(states=(operation.State.QUEUED,))).items == []
     site.services.accounts.set_quota(acme.id, dict.fromkeys(limits))
     _deploy(site, acme, count=4, cpus=1, memory_bytes=1024**3)
 
@@ -236,7 +248,7 @@ def test_a_deploy_counts_once_before_during_and_after(site: site_under_test.Site
     assert servers() == 3
     site.kill_at("confirm", "begin")
     assert not site.engine.run_pending()
-    assert len(site.services.servers.list(acme.id)) == 3
+    assert len(_servers(site, acme.id)) == 3
     assert servers() == 3
     site.restart()
     assert _outcome(site, started).state is operation.State.SUCCEEDED
@@ -260,7 +272,10 @@ def test_a_capture_above_the_quota_of_templates_is_refused(site: site_under_test
     assert _outcome(site, first).state is operation.State.SUCCEEDED
     with pytest.raises(errors.QuotaExceeded):
         _capture(site, acme, "db")
-    site.services.templates.delete(acme.id, "web")
+    site.services.life.delete(acme.id, "web", by="alice")
+    with pytest.raises(errors.QuotaExceeded):  # it is in the trash, with all its bytes
+        _capture(site, acme, "db")
+    site.services.life.purge(acme.id, "web@1")
     _capture(site, acme, "db")
 
 
@@ -316,3 +331,60 @@ def test_an_account_that_was_given_no_quota_has_no_limits(site: site_under_test.
     assert not site.services.accounts.quota(acme.id).limits.is_limited
     with pytest.raises(errors.AccountNotFound):
         site.services.accounts.quota(uuid.uuid4())
+
+
+@pytest.mark.usefixtures("template")
+def test_a_deploy_counts_with_what_characteristics_make_of_it(
+    site: site_under_test.Site, acme: account.Account
+) -> None:
+    recommended = characteristics.Resources(cpus=3, memory_bytes=3 * 1024**3, volume_sizes={"vda": 4 * SIZE})
+    site.services.templates.replace_characteristics(
+        acme.id, "web", characteristics.Characteristics(recommended=recommended)
+    )
+    before = site.services.accounts.quota(acme.id).used
+    started = _deploy(site, acme)
+    reserved = site.services.accounts.quota(acme.id).used
+    assert (reserved.cpus - before.cpus, reserved.memory_bytes - before.memory_bytes) == (3, 3 * 1024**3)
+    assert 4 * SIZE <= reserved.volume_bytes - before.volume_bytes < 4 * SIZE + 512
+    assert _outcome(site, started).state is operation.State.SUCCEEDED
+    assert site.services.accounts.quota(acme.id).used == reserved
+    site.services.accounts.set_quota(acme.id, {"volume_bytes": reserved.volume_bytes + 2 * SIZE})
+    with pytest.raises(errors.QuotaExceeded, match="volume bytes"):
+        _deploy(site, acme, "other")
+
+
+@pytest.mark.usefixtures("template")
+def test_a_template_of_another_account_is_not_named_by_what_came_of_it(
+    site: site_under_test.Site, acme: account.Account
+) -> None:
+    assert _outcome(site, _deploy(site, acme)).state is operation.State.SUCCEEDED
+    assert site.services.servers.get(acme.id, "new").summary.template == "web@1"
+    site.services.servers.assign("new", DEFAULT)
+    told = site.services.servers.get(DEFAULT, "new").summary.template
+    assert told is not None
+    assert "web" not in told
+
+
+# --- what nobody asked for ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("template")
+def test_what_housekeeping_does_is_in_the_audit_log(site: site_under_test.Site, acme: account.Account) -> None:
+    assert _outcome(site, _capture(site, acme)).state is operation.State.SUCCEEDED
+    site.services.retention.set(acme.id, "web", keep_last=1, keep_days=None)
+    site.services.accounts.suspend(acme.id)
+    site.installation.housekeeping.tend()
+    assert _audited(site, acme) == []
+    site.services.accounts.resume(acme.id)
+    site.installation.housekeeping.tend()
+    [deleted] = _audited(site, acme)
+    assert (deleted.actor, deleted.action, deleted.address) == ("the daemon", "delete_template", "daemon")
+    assert deleted.subject.startswith("web@1 (")
+    assert deleted.subject.endswith("by retention rule web")
+    site.today += datetime.timedelta(days=site.settings.trash_days, seconds=1)
+    site.installation.housekeeping.tend()
+    assert [entry.action for entry in _audited(site, acme)] == ["purge_template", "delete_template"]
+
+
+def _audited(site: site_under_test.Site, of: account.Account) -> list[audit.Entry]:
+    return list(site.services.audit.list(listing.AuditQuery(account_id=of.id)).items)

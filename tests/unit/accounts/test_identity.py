@@ -11,7 +11,7 @@ from tests.unit.api import people
 
 from estampe import errors
 from estampe.accounts import keys, views
-from estampe.model import access, account, api_key
+from estampe.model import access, account, api_key, listing
 
 HOUR = datetime.timedelta(hours=1)
 PASSWORD = "correct horse battery"
@@ -149,7 +149,7 @@ def test_when_a_key_was_used_is_kept_to_the_minute(office: people.Office, acme: 
     operator = _identify(office, peer_uid=0, account="acme")
 
     def used() -> datetime.datetime | None:
-        return office.bundle.keys.list(operator)[0].last_used_at
+        return office.bundle.keys.list(operator, listing.ApiKeyQuery()).items[0].last_used_at
 
     assert used() is None
     for seconds, seen in ((0, 0), (59, 0), (60, 60), (61, 60)):
@@ -201,13 +201,17 @@ def test_a_key_cannot_expire_in_the_past(office: people.Office) -> None:
         _create(office, _identify(office, peer_uid=0), expires_at=people.NOW)
 
 
+def _listed(office: people.Office, actor: access.Actor) -> list[api_key.ApiKey]:
+    return list(office.bundle.keys.list(actor, listing.ApiKeyQuery()).items)
+
+
 def test_owners_see_all_keys_and_others_their_own(office: people.Office, acme: account.Account) -> None:
     alice, bob = _add(office, "alice", acme), _add(office, "bob", acme, account.Role.OPERATOR)
     hers = _key(office, acme, user_id=alice.id, name="hers", role=account.Role.OWNER)
     his = _key(office, acme, user_id=bob.id, name="his")
     operators = _key(office, acme, name="operators", is_cloud_operator=True)
     seen = {
-        who: {key.name for key in office.bundle.keys.list(_identify(office, made.key, account="acme"))}
+        who: {key.name for key in _listed(office, _identify(office, made.key, account="acme"))}
         for who, made in (("alice", hers), ("bob", his), ("operator", operators))
     }
     assert seen == {"alice": {"hers", "his"}, "bob": {"his"}, "operator": {"hers", "his", "operators"}}

@@ -11,7 +11,7 @@ from estampe import errors
 from estampe.accounts import passwords, views
 from estampe.db import database
 from estampe.db import sign_ins as sign_in_rows
-from estampe.model import access, account
+from estampe.model import access, account, listing
 
 PASSWORD = "correct horse battery"
 WRONG = "incorrect horse battery"
@@ -238,4 +238,4 @@ def test_a_password_that_is_easily_guessed_is_refused_and_never_told(office: peo
     with pytest.raises(errors.InvalidRequest) as caught:
         office.bundle.people.add_user("alice", password=password, is_cloud_operator=False)
     assert password not in str(caught.value)
-    assert office.bundle.people.list_users() == []
+    assert office.bundle.people.list_users(listing.UserQuery()).items == []

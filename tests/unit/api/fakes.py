@@ -168,6 +168,7 @@ class World:
     script: list[dict[str, Any]] = field(default_factory=list)  # what `wait` finds changed, call by call
     failure: Exception | None = None
     calls: list[tuple[Any, ...]] = field(default_factory=list)
+    asked_for: list[uuid.UUID] = field(default_factory=list)  # the accounts whose servers were listed
     keys: dict[str, idempotency.Claim] = field(default_factory=dict)
     unreadable: tuple[manifests.Unreadable, ...] = ()
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -247,6 +248,7 @@ class Servers:
 
     def list(self, owner_id: uuid.UUID, query: listing.ServerQuery) -> listing.Page[server_views.ServerView]:
         self.world.note("list", query)
+        self.world.asked_for.append(owner_id)
         found = [each for each in self.world.servers.values() if fnmatch.fnmatchcase(each.name, query.name_glob or "*")]
         found = [each for each in found if not query.power_states or each.power_state in query.power_states]
         return _page(sorted(found, key=lambda server: server.name), "name", query.limit, query.after)
@@ -558,6 +560,7 @@ class Operations:
         self.world.note("list", query)
         found = [each for each in reversed(self.world.operations.values()) if query.kind in {None, each.kind}]
         found = [each for each in found if not query.states or each.state in query.states]
+        found = [each for each in found if each.kind not in query.hidden_kinds]
         return _page(found, query.sort, query.limit, query.after)
 
     def get(self, owner_id: uuid.UUID, reference: str) -> operation.Operation:

@@ -13,6 +13,7 @@ from tests.unit.api import fakes, people, serving
 from estampe import errors
 from estampe.client import client
 from estampe.model import audit, operation
+from estampe.schemas import api_key
 
 PASSWORD = "correct horse battery"
 
@@ -80,7 +81,7 @@ def test_services_are_asked_for_the_account_that_is_acted_for(
     http.get("/v1/servers")
     http.get("/v1/servers", headers={"estampe-account": "acme"})
     net.get("/v1/servers", headers=_as(_login(net).json()["new"]["key"]))
-    assert [str(call[1]) for call in world.calls] == [str(fakes.OWNER), acme, acme]
+    assert [str(owner_id) for owner_id in world.asked_for] == [str(fakes.OWNER), acme, acme]
 
 
 @pytest.mark.usefixtures("acme")
@@ -128,7 +129,7 @@ def test_a_client_shows_its_key_and_its_account(tmp_path: Any) -> None:
         people.office().bundle.accounts.create("acme")
         with client.Client(path, account="acme") as acting:
             assert acting.get_identity().account.name == "acme"
-            key = acting.create_api_key(client.make(client.api_key.CreateApiKeyRequest, name="ci")).key
+            key = acting.create_api_key(client.make(api_key.CreateApiKeyRequest, name="ci")).key
         with client.Client(path, key=key) as keyed:
             assert (keyed.get_identity().account.name, keyed.get_identity().is_cloud_operator) == ("acme", False)
             with pytest.raises(errors.CloudOperatorOnly):
@@ -215,7 +216,7 @@ def test_store_wide_operations_are_the_cloud_operators_alone(
 ) -> None:
     swept = world.begin(operation.Kind.SWEEP, "the store")
     mine = world.begin(operation.Kind.CAPTURE, "web-01")
-    headers = _as(_login(net).json()["new"]["key"])
+    headers = _as(_login(net).json()["new"]["key"], **{"x-request-id": "same"})
     assert [each["id"] for each in net.get("/v1/operations", headers=headers).json()["operations"]] == [str(mine.id)]
     shown, missing = (net.get(f"/v1/operations/{each}", headers=headers) for each in (swept.id, fakes.an_id(9)))
     assert shown.status_code == missing.status_code == 404

@@ -241,7 +241,7 @@ def test_a_template_is_deleted_to_the_trash_restored_deleted_again_and_purged(
     assert deleted["reference"] == "web@1"
     assert deleted["trash"] == {
         "at": "2026-11-23T12:00:00Z",
-        "by": "an administrator",
+        "by": "uid 0",
         "until": "2026-11-30T12:00:00Z",
         "state_before": "active",
     }

@@ -191,10 +191,3 @@ def test_an_answer_that_is_not_estampes_is_daemon_unavailable(strange: Path) -> 
 def test_an_error_of_a_newer_daemon_keeps_its_message(strange: Path) -> None:
     with client.Client(strange) as daemon, pytest.raises(errors.EstampeError, match="from the future"):
         daemon.get_health()
-
-
-def test_the_socket_is_found_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ESTAMPE_SOCKET", "/somewhere")
-    assert client.socket_path() == Path("/somewhere")
-    monkeypatch.delenv("ESTAMPE_SOCKET")
-    assert client.socket_path() == Path("/run/estampe/estampe.sock")
