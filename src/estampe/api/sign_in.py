@@ -36,7 +36,7 @@ async def sign_in(
     return api_key.SignedIn.model_validate(signed_in)
 
 
-@router.post("/logout", status_code=204)
+@router.post("/logout", status_code=204, responses=problems.answers(errors.InvalidRequest))
 def sign_out(services: given.Services, actor: given.Actor) -> None:
     """Revoke the API key that this request shows."""
     services.keys.sign_out(actor)

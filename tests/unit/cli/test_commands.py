@@ -372,7 +372,7 @@ def test_the_trash_is_listed_and_emptied_by_name(run: conftest.CommandLine, worl
     run("template", "delete", "web@1", "--yes")
     assert "web@1" not in run("template", "list").stdout
     assert "web@1" in run("template", "list", "--trashed").stdout
-    assert "by an administrator" in run("template", "show", "web@1").stdout
+    assert "by uid 0" in run("template", "show", "web@1").stdout
     assert "web@1 is active" in run("template", "restore", "web@1").stdout
     run("template", "delete", "web@1", "--yes")
     assert "purged template web@1" in run("template", "purge", "web@1", "--yes").stdout

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from estampe import errors
-from estampe.client import target
+from estampe.client import client, target
 
 KEY = "est_" + "0" * 32 + "_" + "1" * 64
 
@@ -97,3 +97,33 @@ def test_a_file_that_makes_no_sense_is_said_so(content: str) -> None:
 
 def test_a_key_is_not_shown_by_accident() -> None:
     assert KEY not in repr(target.Context(key=KEY)) + repr(target.Target(socket=Path("/s"), key=KEY))
+
+
+# --- daemons on other hosts ---------------------------------------------------------------------------------------------
+
+URL = "https://estampe.example.org:8443"
+
+
+def test_a_context_may_name_a_url_and_who_signed_its_certificate() -> None:
+    target.keep("work", target.Context(url=URL, ca="/ca.pem", account="acme", key=KEY))
+    found = target.current()
+    assert (found.url, found.ca, found.account, found.key) == (URL, Path("/ca.pem"), "acme", KEY)
+
+
+@pytest.mark.parametrize(("variable", "value"), [("ESTAMPE_URL", "https://other"), ("ESTAMPE_SOCKET", "/other")])
+def test_a_key_is_not_shown_to_another_daemon_than_its_contexts(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    target.keep("work", target.Context(url=URL, account="acme", key=KEY))
+    monkeypatch.setenv(variable, value)
+    assert (target.current().account, target.current().key) == (None, None)
+    monkeypatch.setenv("ESTAMPE_KEY", "given")
+    assert target.current().key == "given"
+
+
+@pytest.mark.parametrize("kind", [client.Client, client.AsyncClient])
+def test_a_key_goes_to_another_host_by_tls_only(kind: type[client.Client | client.AsyncClient]) -> None:
+    with pytest.raises(errors.InvalidSetting, match="is not https"):
+        kind(url="http://estampe.example.org", key=KEY)
+    kind(url="http://127.0.0.1:8080", key=KEY)
+    kind(url=URL, key=KEY)
