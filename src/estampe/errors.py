@@ -201,6 +201,11 @@ class ApiKeyNotFound(NotFound):
     message = "there is no API key {key!r}; `estampe api-key list` names those there are"
 
 
+class SessionNotFound(NotFound):
+    code = "session-not-found"
+    message = "there is no session {session!r}; `estampe session list` names those there are"
+
+
 class ContextNotFound(NotFound):
     code = "context-not-found"
     message = "there is no context {context!r} in {file}; `estampe context list` names those there are"
@@ -279,6 +284,37 @@ class SignInRefused(NotSignedIn):
 
     code = "sign-in-refused"
     message = "name, password or account is wrong, or the user is not a member of the account"
+
+
+class SessionEnded(NotSignedIn):
+    """One answer, whatever is wrong with the session: unknown, ended, unused for too long, or its person is no member any more."""
+
+    code = "session-ended"
+    message = "the session has ended, or there never was one: sign in again"
+
+
+class OidcAnswerRefused(NotSignedIn):
+    """What the OpenID provider, or who says to come from there, has sent cannot be believed."""
+
+    code = "oidc-answer-refused"
+    message = "signing in at the OpenID provider did not succeed: {problem}; begin again"
+
+
+class OidcPersonUnknown(NotSignedIn):
+    """One answer, whether there is no such user, or one who was not meant."""
+
+    code = "oidc-person-unknown"
+    message = (
+        "the OpenID provider knows you as {name}, and nobody who may sign in that way goes by that name here; ask the cloud "
+        "operator for it, who needs your subject there: {subject}"
+    )
+
+
+class CrossSiteRefused(Denied):
+    """A change that a browser asked for by its cookie, without showing that it was one of our own pages."""
+
+    code = "cross-site-refused"
+    message = "the request may come from another site: {problem}"
 
 
 class RoleDenied(Denied):
@@ -475,6 +511,14 @@ class AccountBuiltIn(Conflict):
 # --- what the host lacks --------------------------------------------------------------------------------------------
 
 
+class OidcNotConfigured(Unsupported):
+    code = "oidc-not-configured"
+    message = (
+        "nobody can sign in that way here: sign in with a password, or ask the cloud operator to set `oidc_issuer` (and "
+        "`public_url`, for browsers)"
+    )
+
+
 class ProgramMissing(Unsupported):
     code = "program-missing"
     message = "the program {program!r} is not installed; install the package {package}"
@@ -598,6 +642,11 @@ class BackupFailed(Unavailable):
 class StoreUnavailable(Unavailable):
     code = "store-unavailable"
     message = "the store at {where} cannot {action}: {detail}"
+
+
+class OidcUnavailable(Unavailable):
+    code = "oidc-unavailable"
+    message = "the OpenID provider {issuer} cannot be used: {detail}; try again, or sign in with a password"
 
 
 class SignInLocked(Unavailable):
