@@ -13,11 +13,22 @@ import pydantic
 import pydantic_settings
 
 from estampe import errors
+from estampe.model import account as accounts
 
 DEFAULT_CONFIG: Final = Path("/etc/estampe/estampe.toml")
 
 _Threads = Annotated[int, pydantic.Field(ge=1, le=64)]
 _Seconds = Annotated[float, pydantic.Field(gt=0, le=30 * 86_400)]
+
+
+class OidcRole(pydantic.BaseModel):
+    """A group at the OpenID provider gives its people a role in an account."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    group: str
+    account: str
+    role: accounts.Role
 
 
 class Settings(pydantic_settings.BaseSettings):
@@ -89,6 +100,46 @@ class Settings(pydantic_settings.BaseSettings):
     )
     sign_in_hours: Annotated[float, pydantic.Field(gt=0, le=30 * 24)] = pydantic.Field(
         12.0, description="How long one is signed in by `estampe login`."
+    )
+    session_hours: Annotated[float, pydantic.Field(gt=0, le=30 * 24)] = pydantic.Field(
+        12.0, description="How long one is signed in with a browser, however much it is used."
+    )
+    session_idle_minutes: Annotated[float, pydantic.Field(ge=2, le=30 * 24 * 60)] = pydantic.Field(
+        60.0, description="A browser's session that is not used for so long ends."
+    )
+    public_url: str | None = pydantic.Field(
+        None,
+        description="Where browsers reach the API, as `https://estampe.example.org`: the origin of our own pages, and the "
+        "OpenID provider's way back. Unset: what a request says, and no signing in at a provider with a browser.",
+    )
+    oidc_issuer: str | None = pydantic.Field(
+        None, description="The OpenID provider, by its issuer identifier (a URL); unset: nobody signs in that way."
+    )
+    oidc_client_id: str | None = pydantic.Field(None, description="What we are called at the provider.")
+    oidc_client_secret_file: Path | None = pydantic.Field(
+        None, description="File with the client's secret; unset: a public client, protected by PKCE alone."
+    )
+    oidc_certificates: Path | None = pydantic.Field(
+        None, description="PEM file of the authorities that vouch for the provider's TLS; unset: the system's."
+    )
+    oidc_scopes: tuple[str, ...] = pydantic.Field(
+        ("openid", "profile", "email"), description="What is asked of the provider; always with `openid`."
+    )
+    oidc_name_claim: str = pydantic.Field(
+        "preferred_username",
+        description="The claim of the ID token that is a person's name here, in small letters. `email` counts only where the "
+        "provider has verified it.",
+    )
+    oidc_groups_claim: str | None = pydantic.Field(
+        None, description="The claim that lists a person's groups, for `oidc_roles`."
+    )
+    oidc_roles: tuple[OidcRole, ...] = pydantic.Field(
+        (), description="Which group gives which role in which account: a list of `group`, `account`, `role`."
+    )
+    oidc_unknown_people: Literal["refuse", "create"] = pydantic.Field(
+        "refuse",
+        description="Whom the provider knows and we do not: `refuse` lets in only users that were made without a password, or "
+        "linked; `create` makes a user.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = pydantic.Field("info", description="Least level logged.")
     log_format: Literal["logfmt", "json"] = pydantic.Field("logfmt", description="How lines of the log are written.")

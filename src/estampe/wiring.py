@@ -20,7 +20,7 @@ from typing import Final
 import structlog
 
 import estampe
-from estampe import config, errors, log
+from estampe import config, errors, log, sign_in_wiring
 from estampe.accounts import auditing, bundle
 from estampe.api import app as api_app
 from estampe.api import metrics, readiness, tcp
@@ -355,7 +355,7 @@ class _Ground:
             servers=self.servers,
             footprint=self.footprint,
             forget=self.adapters.engine.forget,
-            sign_in_life=datetime.timedelta(hours=self.settings.sign_in_hours),
+            signing=sign_in_wiring.make(self.settings),
         )
 
 
@@ -479,7 +479,9 @@ def serve(settings: config.Settings) -> None:
         installation = install(settings)
         try:
             installation.launch()
-            app = api_app.create(installation.services, meter=installation.meter)
+            app = api_app.create(
+                installation.services, meter=installation.meter, public_origin=sign_in_wiring.public_origin(settings)
+            )
             _log.info("serving", socket=str(settings.socket), listen=settings.listen)
             with _housekeeping(installation).running():
                 api_server.serve(app, socket_path=settings.socket, group=settings.group, endpoint=endpoint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import threading
 import uuid
@@ -27,10 +28,13 @@ from estampe.db import (
     template_moves,
     templates,
 )
-from estampe.model import access, account, api_key, listing, operation, quota, sign_in, template
+from estampe.db import oidc as oidc_rows
+from estampe.db import sessions as session_rows
+from estampe.model import access, account, api_key, listing, oidc, operation, quota, sign_in, template
 from estampe.model import audit as audits
 from estampe.model import retention as retentions
 from estampe.model import server as server_model
+from estampe.model import session as sessions
 
 NOON = datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.UTC)
 DEFAULT = account.DEFAULT_ACCOUNT_ID
@@ -211,9 +215,9 @@ def test_keys_are_listed_newest_first_and_old_dead_ones_are_dropped(db, acme):
 
 def test_guesses_that_arrive_at_once_do_not_overtake_the_count(db):
     rows = sign_ins.SignIns(db)
-    found = together(lambda _: rows.begin(["name:alice"], at=NOON))
-    assert sum(each is None for each in found) == sign_in.NAME_POLICY.limit
-    assert sum(isinstance(each, errors.SignInLocked) for each in found) == THREADS - sign_in.NAME_POLICY.limit
+    found = together(lambda _: rows.begin(["pair:alice@x"], at=NOON))
+    assert sum(each is None for each in found) == sign_in.policy_of("pair:").limit
+    assert sum(isinstance(each, errors.SignInLocked) for each in found) == THREADS - sign_in.policy_of("pair:").limit
 
 
 def test_names_that_are_tried_without_end_do_not_stay(db):
@@ -223,6 +227,112 @@ def test_names_that_are_tried_without_end_do_not_stay(db):
     rows.begin(["name:last"], at=NOON + sign_in.LONGEST_WINDOW)
     with db.read() as connection:
         assert connection.execute(sa.select(schema.sign_in_failures.c.key)).scalars().all() == ["name:last"]
+
+
+# --- browsers' sessions, and people of an OpenID provider -----------------------------------------------------------------
+
+HOUR = datetime.timedelta(hours=1)
+
+
+def _opened(db, account_id, name="alice", *, at=NOON, replaces=None):
+    user = people.People(db).find_secret(name)[0]
+    new = sessions.Session(
+        id=uuid.uuid4(), account_id=account_id, user_id=user.id, user=name, method=sessions.Method.OIDC,
+        address="192.0.2.7", agent="x", created_at=at, last_seen_at=at, expires_at=at + 12 * HOUR,
+    )  # fmt: skip
+    session_rows.Sessions(db).add(new, token_digest=new.id.hex, replaces=replaces, idle=HOUR)
+    return new
+
+
+@pytest.fixture
+def alice(db, acme):
+    rows = people.People(db)
+    rows.add(id=uuid.uuid4(), name="alice", password_hash=None, is_cloud_operator=False, created_at=NOON)
+    rows.set_member(acme.id, "alice", account.Role.OWNER, is_new=True)
+    return rows.find_secret("alice")[0]
+
+
+def test_a_session_is_found_listed_touched_and_ended(db, acme, alice):
+    rows = session_rows.Sessions(db)
+    opened = _opened(db, acme.id)
+    actor = access.Actor(
+        name="alice", account=acme, role=account.Role.VIEWER, is_cloud_operator=False, address="x", user_id=alice.id
+    )
+    found = rows.find(opened.id.hex)
+    assert (found.session, found.account, found.user_role) == (opened, acme, account.Role.OWNER)
+    assert rows.find("another") is None
+    query = listing.SessionQuery(user_glob="al*", method=sessions.Method.OIDC)
+    assert rows.list(actor, query, at=NOON, idle=HOUR).items == [opened]
+    assert rows.list(actor, at=NOON + HOUR, idle=HOUR).items == []
+    rows.touch(opened.id, at=NOON + HOUR / 2)
+    assert rows.find_named(actor, opened.id.hex[:8], at=NOON + HOUR, idle=HOUR)[0].last_seen_at == NOON + HOUR / 2
+    rows.end(opened.id)
+    with pytest.raises(errors.SessionNotFound):
+        rows.end(opened.id)
+
+
+def test_a_session_replaces_another_and_those_that_are_over_go(db, acme, alice):
+    rows = session_rows.Sessions(db)
+    first = _opened(db, acme.id)
+    second = _opened(db, acme.id, replaces=first.id.hex)
+    assert rows.find(first.id.hex) is None
+    _opened(db, acme.id, at=NOON + HOUR)
+    assert rows.find(second.id.hex) is None
+    people.People(db).set_password("alice", "hash", at=NOON)
+    assert rows.end_all(acme.id) == 0
+
+
+def _attempt(**changes):
+    return dataclasses.replace(
+        oidc.Attempt.begin(redirect_uri="https://x/", next="/", account=None, is_for_command=False, now=NOON), **changes
+    )
+
+
+def test_an_attempt_is_taken_once_even_at_once_and_only_by_who_began(db):
+    rows = oidc_rows.Attempts(db)
+    begun = _attempt()
+    rows.add(begun, at=NOON)
+    found = together(lambda _: rows.take(begun.state, begun.binding, is_for_command=False, at=NOON))
+    assert [each.nonce for each in found if each is not None] == [begun.nonce]
+    for given in ({"binding": "x"}, {"is_for_command": True}, {"at": NOON + oidc.LIFE}):
+        begun = _attempt()
+        rows.add(begun, at=NOON)
+        wanted = {"binding": begun.binding, "is_for_command": False, "at": NOON, **given}
+        assert rows.take(begun.state, wanted.pop("binding"), **wanted) is None
+
+
+def test_attempts_without_end_push_the_oldest_out(db):
+    rows = oidc_rows.Attempts(db, most=3)
+    begun = [_attempt(expires_at=later(nth + 1)) for nth in range(5)]
+    for each in begun:
+        rows.add(each, at=NOON)
+    taken = [rows.take(each.state, each.binding, is_for_command=False, at=NOON) for each in begun]
+    assert [each is not None for each in taken] == [False, False, True, True, True]
+
+
+def test_a_person_is_admitted_once_by_name_and_then_by_subject(db, acme, alice):
+    rows = oidc_rows.Identities(db)
+    person = oidc.Person(issuer="https://idp", subject="s-1", name="alice")
+    assert rows.admit(person, new_id=None, at=NOON) == alice
+    assert rows.admit(dataclasses.replace(person, name="root"), new_id=None, at=NOON) == alice
+    assert rows.admit(dataclasses.replace(person, subject="s-2"), new_id=uuid.uuid4(), at=NOON) is None
+    stranger = oidc.Person(issuer="https://idp", subject="s-3", name="carol")
+    assert rows.admit(stranger, new_id=None, at=NOON) is None
+    found = [each for each in together(lambda _: rows.admit(stranger, new_id=uuid.uuid4(), at=NOON)) if each]
+    assert len({each.id for each in found}) == 1
+    assert rows.set_roles(found[0].id, {"acme": account.Role.VIEWER, "no-such": None}) == ["no-such"]
+    assert people.People(db).list_memberships(found[0].id) == [(acme, account.Role.VIEWER)]
+    rows.set_roles(found[0].id, {"acme": None})
+    assert people.People(db).list_memberships(found[0].id) == []
+
+
+def test_a_place_is_known_for_thirty_days(db, alice):
+    rows = sign_ins.SignIns(db)
+    assert len(rows.begin_password("alice", "192.0.2.7", at=NOON)) == 3
+    rows.note_place(alice.id, "192.0.2.7", at=NOON)
+    rows.note_place(alice.id, "192.0.2.7", at=later(1))
+    assert len(rows.begin_password("alice", "192.0.2.7", at=later(2))) == 2
+    assert len(rows.begin_password("alice", "192.0.2.7", at=later(1) + sign_in.PLACE_LIFE)) == 3
 
 
 # --- quotas -------------------------------------------------------------------------------------------------------------

@@ -1,10 +1,11 @@
 """Who asks: from what a request shows to an actor. The one place that knows the ways to be known.
 
     API key   ─▶ its account, its role, never more than its person may by now
+    session   ─▶ its account, the role that its person has there by now
     unix peer ─▶ the cloud operator, for the default account or the one that is named
-    neither   ─▶ nobody
+    nothing   ─▶ nobody
 
-A further way (a console's session) is a field of `access.Credentials` and a branch here.
+What is shown and not valid is refused: it is never passed over for what stands below it.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from __future__ import annotations
 import datetime
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from estampe import errors
 from estampe.db import accounts as account_rows
 from estampe.db import api_keys as key_rows
-from estampe.model import access, account, api_key
+from estampe.db import sessions as session_rows
+from estampe.model import access, account, api_key, session
 
 _TOUCH_AFTER: Final = datetime.timedelta(minutes=1)
 
@@ -29,15 +31,20 @@ class Identity:
 
     accounts: account_rows.Accounts
     keys: key_rows.ApiKeys
+    sessions: session_rows.Sessions
+    session_idle: datetime.timedelta
     now: Callable[[], datetime.datetime]
 
     def identify(self, shown: access.Credentials) -> access.Actor:
         """Who shows these credentials.
 
-        Raises: errors.SignInNeeded, errors.ApiKeyRefused, errors.AccountNotFound (another account's as well).
+        Raises: errors.SignInNeeded, errors.ApiKeyRefused, errors.SessionEnded, errors.AccountNotFound (another account's as
+        well).
         """
         if shown.bearer is not None:
             return self._by_key(shown, shown.bearer)
+        if shown.session is not None:
+            return self._by_session(shown, shown.session)
         if shown.peer_uid is not None:
             return self._operator(shown, name=f"uid {shown.peer_uid}")
         raise errors.SignInNeeded
@@ -63,6 +70,30 @@ class Identity:
             raise errors.ApiKeyRefused
         return holder
 
+    def _by_session(self, shown: access.Credentials, text: str) -> access.Actor:
+        """Raises: errors.SessionEnded, errors.AccountNotFound."""
+        secret, now = session.parse(text), self.now()
+        holder = None if secret is None else self.sessions.find(session.digest(secret))
+        if holder is None or not holder.session.is_live(now, idle=self.session_idle):
+            raise errors.SessionEnded
+        actor = self._session_actor(holder, shown)
+        if now - holder.session.last_seen_at >= _TOUCH_AFTER:
+            self.sessions.touch(holder.session.id, at=now)
+        return actor
+
+    def _session_actor(self, holder: session_rows.Holder, shown: access.Credentials) -> access.Actor:
+        opened = holder.session
+        if holder.is_user_operator:
+            named = shown if shown.account is not None else replace(shown, account=str(opened.account_id))
+            return replace(self._operator(named, name=opened.user, user_id=opened.user_id), session_id=opened.id)
+        if holder.user_role is None:
+            raise errors.SessionEnded
+        _check_account(holder.account, shown)
+        return access.Actor(
+            name=opened.user, account=holder.account, role=holder.user_role, is_cloud_operator=False,
+            address=shown.address, user_id=opened.user_id, session_id=opened.id,
+        )  # fmt: skip
+
     def _operator(
         self, shown: access.Credentials, *, name: str, user_id: uuid.UUID | None = None, key_id: uuid.UUID | None = None
     ) -> access.Actor:
@@ -85,13 +116,18 @@ def _member(holder: key_rows.Holder, shown: access.Credentials) -> access.Actor:
         raise errors.ApiKeyRefused
     if key.is_cloud_operator and key.user_id is not None and not holder.is_user_operator:
         raise errors.ApiKeyRefused
-    if shown.account is not None and shown.account not in {holder.account.name, str(holder.account.id)}:
-        raise errors.AccountNotFound(account=shown.account)
+    _check_account(holder.account, shown)
     role = key.role if holder.user_role is None else key.role.at_most(holder.user_role)
     return access.Actor(
         name=_name(holder), account=holder.account, role=role, is_cloud_operator=False, address=shown.address,
         user_id=key.user_id, key_id=key.id,
     )  # fmt: skip
+
+
+def _check_account(own: account.Account, shown: access.Credentials) -> None:
+    """Raises: errors.AccountNotFound where another one is named."""
+    if shown.account is not None and shown.account not in {own.name, str(own.id)}:
+        raise errors.AccountNotFound(account=shown.account)
 
 
 def _name(holder: key_rows.Holder) -> str:

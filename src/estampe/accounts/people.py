@@ -11,7 +11,7 @@ from estampe import errors
 from estampe.accounts import passwords
 from estampe.db import people as people_rows
 from estampe.db import sign_ins as sign_in_rows
-from estampe.model import access, account, listing, sign_in
+from estampe.model import access, account, listing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +62,7 @@ class PeopleService:
     def _prove(self, actor: access.Actor, name: str, kept: str | None, current: str | None) -> None:
         if current is None:
             raise errors.InvalidRequest(field="current", problem="the password until now is needed")
-        counted = sign_in.keys(name, actor.address)
-        self.attempts.begin(counted, at=self.now())
+        counted = self.attempts.begin_password(name, actor.address, at=self.now())
         if not self.passwords.verify(kept, current):
             raise errors.SignInRefused
         self.attempts.succeed(counted)

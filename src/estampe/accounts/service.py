@@ -12,6 +12,7 @@ from estampe.accounts import views
 from estampe.db import accounts as account_rows
 from estampe.db import quotas as quota_rows
 from estampe.db import servers as server_rows
+from estampe.db import sessions as session_rows
 from estampe.model import account, listing
 from estampe.servers import footprint
 
@@ -24,6 +25,7 @@ class AccountService:
     quotas: quota_rows.Quotas
     servers: server_rows.Servers
     footprint: footprint.Footprint
+    sessions: session_rows.Sessions
     forget: Callable[[Collection[uuid.UUID]], None]
     now: Callable[[], datetime.datetime]
     new_id: Callable[[], uuid.UUID] = uuid.uuid4
@@ -41,9 +43,11 @@ class AccountService:
         return self.rows.resolve(reference)
 
     def suspend(self, account_id: uuid.UUID) -> account.Account:
-        """Nothing of it can be changed until it is resumed. Raises: errors.AccountNotFound, errors.AccountBuiltIn."""
+        """Nothing of it can be changed until it is resumed; its sessions end. Raises: errors.AccountNotFound, errors.AccountBuiltIn."""
         _check_not_built_in(self.rows.get(account_id))
-        return self.rows.set_state(account_id, account.State.SUSPENDED)
+        suspended = self.rows.set_state(account_id, account.State.SUSPENDED)
+        self.sessions.end_all(account_id)
+        return suspended
 
     def resume(self, account_id: uuid.UUID) -> account.Account:
         """Active again; active already is fine. Raises: errors.AccountNotFound."""

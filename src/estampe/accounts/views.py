@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from estampe.model import access, account, api_key, quota
+from estampe.model import access, account, api_key, quota, session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,32 @@ class SignedIn:
 
     actor: access.Actor
     new: NewKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedSession:
+    """Who signed in with a browser, and the cookie that stands for it from now on."""
+
+    actor: access.Actor
+    session: session.Session
+    cookie: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Departure:
+    """Where a browser or a person goes to sign in, and what who began must show when it goes on."""
+
+    url: str
+    state: str
+    binding: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A browser that is back from the OpenID provider, signed in, and where it wanted to go."""
+
+    opened: OpenedSession
+    next: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,21 +47,21 @@ class People:
             "is_cloud_operator": is_cloud_operator, "created_at": created_at,
         }  # fmt: skip
         with self._db.write() as connection:
-            if _find(connection, name) is not None:
+            if find_row(connection, name) is not None:
                 raise errors.NameInUse(name=name, what="a user")
             connection.execute(sa.insert(_users).values(values))
-            return _user(_get(connection, name))
+            return as_user(get_row(connection, name))
 
     def get(self, name: str) -> account.User:
         """Raises: errors.UserNotFound."""
         with self._db.read() as connection:
-            return _user(_get(connection, name))
+            return as_user(get_row(connection, name))
 
     def find_secret(self, name: str) -> tuple[account.User, str | None] | None:
         """The user and the hash of the password; None: there is no such user."""
         with self._db.read() as connection:
-            row = _find(connection, name)
-        return None if row is None else (_user(row), row.password_hash)
+            row = find_row(connection, name)
+        return None if row is None else (as_user(row), row.password_hash)
 
     def list(self, query: listing.UserQuery = _ALL_USERS) -> listing.Page[account.User]:
         """A page. Raises: errors.InvalidRequest where `after` is no cursor of that sort."""
@@ -73,17 +73,16 @@ class People:
             wanted = wanted.where(_users.c.is_cloud_operator.is_(query.is_cloud_operator))
         with self._db.read() as connection:
             rows = connection.execute(order.apply(wanted, after=query.after, limit=query.limit))
-            found = [_user(row) for row in rows]
+            found = [as_user(row) for row in rows]
         return order.page(found, query.limit)
 
     def set_password(self, name: str, password_hash: str, *, at: datetime.datetime) -> account.User:
         """Change it, and revoke what was signed in with the old one. Raises: errors.UserNotFound."""
         with self._db.write() as connection:
-            user = _get(connection, name)
+            user = get_row(connection, name)
             connection.execute(sa.update(_users).where(_users.c.id == user.id).values(password_hash=password_hash))
-            signed_in = (_keys.c.user_id == user.id, _keys.c.is_sign_in, _keys.c.revoked_at.is_(None))
-            connection.execute(sa.update(_keys).where(*signed_in).values(revoked_at=at))
-            return _user(_get(connection, name))
+            sign_out(connection, user.id, at=at)
+            return as_user(get_row(connection, name))
 
     def rehash(self, user_id: uuid.UUID, password_hash: str) -> None:
         """The same password, hashed with newer parameters."""
@@ -93,21 +92,21 @@ class People:
     def remove(self, name: str) -> account.User:
         """Drop the user with all memberships and keys. Raises: errors.UserNotFound."""
         with self._db.write() as connection:
-            user = _user(_get(connection, name))
+            user = as_user(get_row(connection, name))
             connection.execute(sa.delete(_users).where(_users.c.id == user.id))
             return user
 
     # --- memberships ----------------------------------------------------------------------------------------------
 
     def set_member(self, account_id: uuid.UUID, name: str, role: account.Role, *, is_new: bool) -> account.Member:
-        """Make the user a member (`is_new`), or change the role of one.
+        """Make the user a member (`is_new`), or change the role of one; by hand, so that no group takes it away.
 
         Raises: errors.UserNotFound and errors.NameInUse where new, else errors.MemberNotFound.
         """
         with self._db.write() as connection:
             found = _find_member(connection, account_id, name)
             if is_new:
-                user = _get(connection, name)
+                user = get_row(connection, name)
                 if found is not None:
                     raise errors.NameInUse(name=name, what="a member of the account already")
                 values = {"account_id": account_id, "user_id": user.id, "role": role}
@@ -115,7 +114,7 @@ class People:
                 return account.Member(account_id=account_id, user_id=user.id, user=name, role=role)
             if found is None:
                 raise _no_member(connection, account_id, name)
-            connection.execute(sa.update(_members).where(*_is(found)).values(role=role))
+            connection.execute(sa.update(_members).where(*_is(found)).values(role=role, is_mapped=False))
             return account.Member(account_id=account_id, user_id=found.user_id, user=name, role=role)
 
     def remove_member(self, account_id: uuid.UUID, name: str) -> account.Member:
@@ -163,18 +162,28 @@ class People:
             ]
 
 
-def _find(connection: sa.Connection, name: str) -> Any:
+def sign_out(connection: sa.Connection, user_id: uuid.UUID, *, at: datetime.datetime) -> None:
+    """End the sessions of a person, and revoke the keys that signing in has given; other API keys stay."""
+    signed_in = (_keys.c.user_id == user_id, _keys.c.is_sign_in, _keys.c.revoked_at.is_(None))
+    connection.execute(sa.update(_keys).where(*signed_in).values(revoked_at=at))
+    connection.execute(sa.delete(schema.sessions).where(schema.sessions.c.user_id == user_id))
+
+
+def find_row(connection: sa.Connection, name: str) -> Any:
+    """The user's row, or None."""
     return connection.execute(sa.select(_users).where(_users.c.name == name)).one_or_none()
 
 
-def _get(connection: sa.Connection, name: str) -> Any:
-    row = _find(connection, name)
+def get_row(connection: sa.Connection, name: str) -> Any:
+    """The user's row. Raises: errors.UserNotFound."""
+    row = find_row(connection, name)
     if row is None:
         raise errors.UserNotFound(user=name)
     return row
 
 
-def _user(row: Any) -> account.User:
+def as_user(row: Any) -> account.User:
+    """Of a user's row."""
     return account.User(
         id=row.id, name=row.name, is_cloud_operator=row.is_cloud_operator, has_password=row.password_hash is not None,
         created_at=row.created_at,

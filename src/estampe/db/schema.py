@@ -237,6 +237,8 @@ memberships: Final = sa.Table(
     sa.Column("account_id", sa.Uuid, sa.ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True),
     sa.Column("role", sa.Text, nullable=False),
+    # By a group at the OpenID provider, which may take it away again; False: by hand, which it leaves alone.
+    sa.Column("is_mapped", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 api_keys: Final = sa.Table(
@@ -264,6 +266,53 @@ sign_in_failures: Final = sa.Table(
     sa.Column("failures", sa.Integer, nullable=False),
     sa.Column("since", UtcDateTime, nullable=False, index=True),
     sa.Column("locked_until", UtcDateTime, nullable=True),
+)
+
+# From where a person has signed in lately: what others fail at elsewhere does not lock these.
+sign_in_places: Final = sa.Table(
+    "sign_in_places",
+    metadata,
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("network", sa.Text, primary_key=True),
+    sa.Column("seen_at", UtcDateTime, nullable=False, index=True),
+)
+
+sessions: Final = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("account_id", sa.Uuid, sa.ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("token_digest", sa.Text, nullable=False, unique=True),
+    sa.Column("method", sa.Text, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("agent", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("last_seen_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+
+oidc_identities: Final = sa.Table(
+    "oidc_identities",
+    metadata,
+    sa.Column("issuer", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False, unique=True),
+    sa.Column("linked_at", UtcDateTime, nullable=False),
+)
+
+oidc_attempts: Final = sa.Table(
+    "oidc_attempts",
+    metadata,
+    sa.Column("state_digest", sa.Text, primary_key=True),
+    sa.Column("binding_digest", sa.Text, nullable=False),
+    sa.Column("nonce", sa.Text, nullable=False),
+    sa.Column("verifier", sa.Text, nullable=False),
+    sa.Column("redirect_uri", sa.Text, nullable=False),
+    sa.Column("next", sa.Text, nullable=False),
+    sa.Column("account", sa.Text, nullable=True),
+    sa.Column("is_for_command", sa.Boolean, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
 )
 
 audit_entries: Final = sa.Table(

@@ -23,6 +23,7 @@ class Actor:
     address: str
     user_id: uuid.UUID | None = None  # the person, where it is one
     key_id: uuid.UUID | None = None  # the API key that was shown, where one was
+    session_id: uuid.UUID | None = None  # the browser's session, where it is one
 
     @property
     def account_id(self) -> uuid.UUID:
@@ -35,7 +36,8 @@ class Credentials:
     """What a request shows of who sends it. A face that knows another way to sign in adds a field here."""
 
     peer_uid: int | None = None  # at the other end of the unix socket (SO_PEERCRED); None: not that way
-    bearer: str | None = None  # an API key; wins over the peer
+    bearer: str | None = None  # an API key; wins over the session and the peer
+    session: str | None = None  # a browser's cookie; wins over the peer
     account: str | None = None  # name or id of the account to act for; None: the key's own, or the default one
     address: str = UNIX
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from estampe import errors
-from estampe.model import account, audit, operation, power, template
+from estampe.model import account, audit, operation, power, session, template
 
 _Item = TypeVar("_Item")
 DEFAULT_LIMIT: Final = 100
@@ -66,6 +66,15 @@ class ApiKeySort(enum.StrEnum):
     CREATED_DESCENDING = "-created"
     NAME = "name"
     NAME_DESCENDING = "-name"
+
+
+class SessionSort(enum.StrEnum):
+    """Orders of browsers' sessions."""
+
+    CREATED = "created"
+    CREATED_DESCENDING = "-created"
+    USER = "user"
+    USER_DESCENDING = "-user"
 
 
 class AuditSort(enum.StrEnum):
@@ -155,6 +164,17 @@ class ApiKeyQuery:
     name_glob: str | None = None
     is_live: bool | None = None  # neither revoked nor expired
     sort: ApiKeySort = ApiKeySort.CREATED_DESCENDING
+    limit: int = DEFAULT_LIMIT
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionQuery:
+    """Which sessions; a filter that is None takes all."""
+
+    user_glob: str | None = None
+    method: session.Method | None = None
+    sort: SessionSort = SessionSort.CREATED_DESCENDING
     limit: int = DEFAULT_LIMIT
     after: str | None = None
 

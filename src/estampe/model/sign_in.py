@@ -1,9 +1,20 @@
-"""How often one may fail to sign in: per name, and per address, over a window of time.
+"""How often one may fail to sign in, over a window of time.
 
     failure ──▶ count + 1 ──▶ at the limit: locked until now + lock ──▶ counts from zero again
 
+    password  a name from one address   10   guessing from one place
+              a name, all addresses     30   guessing from many places; not for places the person has signed in from
+              an address, all names     30   trying many names
+    OpenID    a person                  10   whom the provider knows and we refuse
+              an address                30   answers that belong to no attempt, or are not the provider's
+              beginnings, an address    60   each leaves a row
+
 Attempts are counted **before** the password is looked at, and taken back when it was right: guesses that arrive at once
 cannot overtake the count.
+
+A lock must not become a weapon. From one address nobody can lock a name for others; who guesses from several locks it for
+strangers only: places from which the person signed in during the last 30 days have counts of their own. The methods do
+not share counts either, and API keys and open sessions are never locked.
 """
 
 from __future__ import annotations
@@ -34,24 +45,49 @@ class Count:
 
 
 _QUARTER: Final = datetime.timedelta(minutes=15)
-# A name: 960 guesses a day at most, against passwords of 12 characters and more. An address: several people may sit
+PLACE_LIFE: Final = datetime.timedelta(days=30)
+# A name: 2880 guesses a day at most, against passwords of 12 characters and more. An address: several people may sit
 # behind one, and each mistypes now and then.
-NAME_POLICY: Final = Policy(limit=10, window=_QUARTER, lock=_QUARTER)
-ADDRESS_POLICY: Final = Policy(limit=30, window=_QUARTER, lock=_QUARTER)
-LONGEST_WINDOW: Final = max(NAME_POLICY.window, ADDRESS_POLICY.window)
+_POLICIES: Final = {
+    "pair": Policy(limit=10, window=_QUARTER, lock=_QUARTER),
+    "name": Policy(limit=30, window=_QUARTER, lock=_QUARTER),
+    "address": Policy(limit=30, window=_QUARTER, lock=_QUARTER),
+    "person": Policy(limit=10, window=_QUARTER, lock=_QUARTER),
+    "answers": Policy(limit=30, window=_QUARTER, lock=_QUARTER),
+    "begun": Policy(limit=60, window=_QUARTER, lock=_QUARTER),
+}
+LONGEST_WINDOW: Final = max(policy.window for policy in _POLICIES.values())
 
 
 def policy_of(key: str) -> Policy:
     """By what is counted."""
-    return NAME_POLICY if key.startswith("name:") else ADDRESS_POLICY
+    return _POLICIES[key.partition(":")[0]]
 
 
-def keys(name: str, address: str) -> tuple[str, str]:
-    """What an attempt is counted under. One IPv6 customer has a whole /64: it counts as one address."""
-    return f"name:{name}", f"address:{_network(address)}"
+def password_keys(name: str, address: str, *, is_known_place: bool) -> tuple[str, ...]:
+    """What an attempt by password is counted under."""
+    place = network(address)
+    own = (f"pair:{name}@{place}", f"address:{place}")
+    return own if is_known_place else (*own, f"name:{name}")
 
 
-def _network(address: str) -> str:
+def answer_keys(address: str) -> tuple[str, ...]:
+    """What a provider's answer is counted under, before it is known whose it is."""
+    return (f"answers:{network(address)}",)
+
+
+def person_keys(issuer: str, subject: str) -> tuple[str, ...]:
+    """What a person whom a provider knows is counted under: nobody else can come by that name."""
+    return (f"person:{subject}@{issuer}",)
+
+
+def begin_keys(address: str) -> tuple[str, ...]:
+    """What the beginning of a detour to a provider is counted under."""
+    return (f"begun:{network(address)}",)
+
+
+def network(address: str) -> str:
+    """The place that an address stands for. One IPv6 customer has a whole /64: it counts as one."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -131,14 +131,60 @@ def _fail(office: people.Office, times: int, name: str = "alice", *, address: st
 
 
 @pytest.mark.parametrize("name", ["alice", "nobody-by-this-name"])
-def test_a_name_is_locked_after_ten_failures_whether_it_exists_or_not(
+def test_a_name_is_locked_after_thirty_failures_from_anywhere_whether_it_exists_or_not(
     office: people.Office, acme: account.Account, name: str
 ) -> None:
-    for nth in range(10):
+    for nth in range(30):
         _fail(office, 1, name, address=f"192.0.2.{nth}")
     with pytest.raises(errors.SignInLocked) as caught:
         _sign_in(office, name, address="198.51.100.1")
     assert caught.value.facts == {"seconds": 15 * 60 + 1}
+
+
+@pytest.mark.parametrize("name", ["alice", "nobody-by-this-name"])
+def test_who_guesses_from_one_address_locks_out_nobody_else(
+    office: people.Office, acme: account.Account, name: str
+) -> None:
+    _fail(office, 10, name)
+    for _nth in range(50):
+        with pytest.raises(errors.SignInLocked):
+            _sign_in(office, name)
+    with pytest.raises(errors.SignInRefused):
+        _sign_in(office, name, WRONG, address="192.0.2.2")
+
+
+def test_guessing_from_everywhere_does_not_lock_a_person_out_where_they_signed_in_lately(
+    office: people.Office, acme: account.Account
+) -> None:
+    home = "203.0.113.7"
+    assert _sign_in(office, address=home)
+    for quarter in range(3):
+        office.now = people.NOW + 15 * MINUTE * quarter
+        for nth in range(30):
+            _fail(office, 1, address=f"192.0.2.{nth}")
+        with pytest.raises(errors.SignInLocked):
+            _sign_in(office, address="198.51.100.1")
+        assert _sign_in(office, address=home)
+    office.now = people.NOW + datetime.timedelta(days=31)
+    for nth in range(30):
+        _fail(office, 1, address=f"192.0.2.{nth}")
+    with pytest.raises(errors.SignInLocked):
+        _sign_in(office, address=home)
+
+
+def test_a_known_place_is_the_persons_own_and_guessing_there_is_counted(
+    office: people.Office, acme: account.Account
+) -> None:
+    office.bundle.people.add_user("bob", password=PASSWORD, is_cloud_operator=False)
+    office.bundle.people.add_member(acme.id, "bob", account.Role.VIEWER)
+    assert _sign_in(office, address="203.0.113.7")
+    for nth in range(30):
+        _fail(office, 1, "bob", address=f"192.0.2.{nth}")
+    with pytest.raises(errors.SignInLocked):
+        _sign_in(office, "bob", address="203.0.113.7")
+    _fail(office, 10, address="203.0.113.7")
+    with pytest.raises(errors.SignInLocked):
+        _sign_in(office, address="203.0.113.7")
 
 
 def test_a_lock_ends_however_often_it_is_tried(office: people.Office, acme: account.Account) -> None:
@@ -189,7 +235,7 @@ def test_a_restart_does_not_forget_failures(office: people.Office, acme: account
     _fail(office, 10)
     again = database.Database.open(office.db.where)
     with pytest.raises(errors.SignInLocked):
-        sign_in_rows.SignIns(again).begin(["name:alice"], at=people.NOW)
+        sign_in_rows.SignIns(again).begin(["pair:alice@192.0.2.1"], at=people.NOW)
     again.close()
 
 

@@ -12,14 +12,42 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from estampe.accounts import auditing, bundle, passwords
+from estampe import errors
+from estampe.accounts import auditing, bundle, oidc_sign_in, passwords
 from estampe.db import audit, database, schema, servers
-from estampe.model import account
+from estampe.model import account, oidc
 from estampe.servers import footprint
 from estampe.virt import fake
 
 NOW = datetime.datetime(2026, 11, 23, 12, 0, tzinfo=datetime.UTC)
 QUICK = passwords.Passwords(passes=1, memory_kib=8, lanes=1)
+
+
+POLICY = oidc_sign_in.Policy(redirect_uri="https://estampe.test/v1/oidc/callback")
+
+
+class Provider:
+    """Vouches for whom a test says; that answers are its own, it does not look at: a real one stands in tests/unit/oidc."""
+
+    issuer = "https://idp.test"
+
+    def __init__(self) -> None:
+        self.person = oidc.Person(issuer=self.issuer, subject="s-1", name="alice")
+        self.began: list[oidc.Attempt] = []
+        self.redeemed: list[str] = []
+
+    def authorization_url(self, attempt: oidc.Attempt) -> str:
+        self.began.append(attempt)
+        return f"{self.issuer}/authorize?state={attempt.state}"
+
+    def check_origin(self, answer: oidc.Answer) -> None:
+        if answer.issuer not in {None, self.issuer}:
+            raise errors.OidcAnswerRefused(problem="the answer is from another provider")
+
+    def redeem(self, code: str, taken: oidc.Taken) -> oidc.Person:
+        self.redeemed.append(code)
+        assert taken.verifier == self.began[-1].verifier
+        return self.person
 
 
 class Office:
@@ -31,9 +59,11 @@ class Office:
         self.db = database.Database.open(f"sqlite:///{directory / 'estampe.db'}")
         self.db.upgrade()
         rows = servers.Servers(self.db, clock=lambda: self.now)
+        self.provider = Provider()
         self.bundle = bundle.Bundle.make(
             self.db, servers=rows, footprint=footprint.Footprint(host=fake.FakeHost(directory / "host"), rows=rows),
-            forget=self.forgotten.extend, sign_in_life=datetime.timedelta(hours=12), now=lambda: self.now, hasher=QUICK,
+            forget=self.forgotten.extend, signing=bundle.Signing(provider=self.provider, policy=POLICY),
+            now=lambda: self.now, hasher=QUICK,
         )  # fmt: skip
         log = auditing.AuditService(rows=audit.Audit(self.db), now=self._tick)
         self.bundle = dataclasses.replace(self.bundle, audit=log)
@@ -47,6 +77,7 @@ class Office:
     def reset(self) -> None:
         """As new."""
         self.now = NOW
+        self.provider.__init__()  # type: ignore[misc]
         with self.db.write() as connection:
             for table in reversed(schema.metadata.sorted_tables):
                 if table is not schema.accounts:
