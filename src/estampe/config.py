@@ -112,6 +112,11 @@ class Settings(pydantic_settings.BaseSettings):
         description="Where browsers reach the API, as `https://estampe.example.org`: the origin of our own pages, and the "
         "OpenID provider's way back. Unset: what a request says, and no signing in at a provider with a browser.",
     )
+    trusted_proxies: tuple[str, ...] = pydantic.Field(
+        (),
+        description="Addresses or networks of reverse proxies before `listen`, whose X-Forwarded-For and X-Forwarded-Proto are "
+        "believed.",
+    )
     oidc_issuer: str | None = pydantic.Field(
         None, description="The OpenID provider, by its issuer identifier (a URL); unset: nobody signs in that way."
     )

@@ -494,7 +494,9 @@ def serve(settings: config.Settings) -> None:
 def _endpoint(settings: config.Settings) -> tcp.Endpoint | None:
     if settings.listen is None:
         return None
-    return tcp.parse(settings.listen, certificate=settings.tls_certificate, key=settings.tls_key)
+    return tcp.parse(
+        settings.listen, certificate=settings.tls_certificate, key=settings.tls_key, proxies=settings.trusted_proxies
+    )
 
 
 def _housekeeping(installation: Installation) -> periodic.Periodic:

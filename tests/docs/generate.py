@@ -203,7 +203,7 @@ def _fields(name: str, schema: dict[str, Any]) -> Iterator[str]:
 def _route(method: str, path: str, route: dict[str, Any]) -> Iterator[str]:
     yield from (f"### {method} {path}", "", _cell(route["description"]), "")
     body = route.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
-    status, answer = next((code, each) for code, each in route["responses"].items() if code.startswith("2"))
+    status, answer = next((code, each) for code, each in route["responses"].items() if code.startswith(("2", "3")))
     content = answer.get("content", {}).get("application/json", {}).get("schema")
     if body:
         yield f"- body: {_type(body)}"
@@ -220,7 +220,7 @@ def _route(method: str, path: str, route: dict[str, Any]) -> Iterator[str]:
 def _own_errors(route: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Those that not every route answers."""
     for code, each in route["responses"].items():
-        if code not in {"400", "401", "500", "503"} and int(code) >= 300:
+        if code not in {"303", "400", "401", "500", "503"} and int(code) >= 300:
             yield code, each
 
 

@@ -20,6 +20,7 @@ from estampe.api import (
     idempotency,
     members,
     metrics,
+    oidc,
     operations,
     paths,
     problems,
@@ -27,6 +28,7 @@ from estampe.api import (
     request_context,
     retention,
     servers,
+    sessions,
     sign_in,
     store,
     system,
@@ -48,6 +50,8 @@ _ROUTERS = (
     store.router,
     system.router,
     sign_in.router,
+    sessions.router,
+    oidc.router,
     accounts.router,
     members.router,
     users.router,
@@ -57,11 +61,17 @@ _ROUTERS = (
 
 
 def create(
-    services: ports.Services, *, wait_slice_seconds: float = 1.0, meter: metrics.Metrics | None = None
+    services: ports.Services,
+    *,
+    wait_slice_seconds: float = 1.0,
+    meter: metrics.Metrics | None = None,
+    public_origin: str | None = None,
 ) -> fastapi.FastAPI:
     """The API over `services`, which measures itself with `meter`.
 
     Raises: errors.EstampeError where a route has no rule in `access_table`.
+
+    `public_origin` is where browsers reach it; None: where each request says it is.
 
     `app.state.stopping` is set when the daemon begins to stop: long polls then answer within `wait_slice_seconds`, which
     is also how late they notice a client that left; streams of events end within a tick.
@@ -79,6 +89,7 @@ def create(
         generate_unique_id_function=lambda route: route.name,  # the names that `access_table` has
     )
     app.state.services = services
+    app.state.public_origin = public_origin
     app.state.metrics = meter or metrics.Metrics()
     app.state.turns = idempotency.Turns()
     app.state.stopping = threading.Event()

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import fastapi
 
-from estampe.api import access_table, examples, gate, idempotency, request_context
+from estampe.api import access_table, cross_site, examples, gate, idempotency, request_context
 from estampe.model import access, account
 from estampe.schemas import problem
 
@@ -30,12 +30,19 @@ TAGS: Final = [
     {"name": "audit", "description": "Who did what, to what, from where, and what came of it."},
     {"name": "system", "description": "The daemon itself."},
 ]
-_UNKNOWN: Final = {401: "`sign-in-needed`, `api-key-refused`"}
+_UNKNOWN: Final = {401: "`sign-in-needed`, `api-key-refused`, `session-ended`"}
 _NO_ACCOUNT: Final = {404: "`account-not-found`: of the header `Estampe-Account`"}
 _KEY: Final = {
     "type": "http",
     "scheme": "bearer",
     "description": "An API key, of `POST /v1/api-keys` or `POST /v1/login`. On the unix socket none is needed.",
+}
+_SESSION: Final = {
+    "type": "apiKey",
+    "in": "cookie",
+    "name": "__Host-estampe-session",
+    "description": "A browser's session, of `POST /v1/session` or `GET /v1/oidc/start`. Changes show its CSRF token, too, in the "
+    "header `X-CSRF-Token`: `GET /v1/session` tells it.",
 }
 _ACCOUNT: Final = {
     "name": gate.ACCOUNT_HEADER,
@@ -89,15 +96,15 @@ def _complete(described: dict[str, Any]) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         shapes.pop(name, None)
     shapes["Problem"] = problem.Problem.model_json_schema()
-    described["components"]["securitySchemes"] = {"ApiKey": _KEY}
+    described["components"]["securitySchemes"] = {"ApiKey": _KEY, "Session": _SESSION}
     for methods in described["paths"].values():
-        for route in methods.values():
-            _complete_route(route)
+        for method, route in methods.items():
+            _complete_route(route, method.upper())
     examples.add(shapes)
     return described
 
 
-def _complete_route(route: dict[str, Any]) -> None:
+def _complete_route(route: dict[str, Any], method: str) -> None:
     answers: dict[str, Any] = route["responses"]
     if "HTTPValidationError" in str(answers.get("422")):
         del answers["422"]
@@ -106,9 +113,11 @@ def _complete_route(route: dict[str, Any]) -> None:
         common |= _ASKED
     rule = access_table.RULES[route["operationId"]]
     if not rule.is_open:
-        common |= _UNKNOWN | _forbidden(rule) | _NO_ACCOUNT
+        common |= _UNKNOWN | _NO_ACCOUNT
         route["parameters"] = [*route.get("parameters", []), _ACCOUNT]
-        route["security"] = [{}, {"ApiKey": []}]  # nothing: by the unix socket
+        route["security"] = [{}, {"ApiKey": []}, {"Session": []}]  # nothing: by the unix socket
+    if forbidden := _forbidden(rule, method):
+        common[403] = forbidden
     for code, text in common.items():
         told = answers.setdefault(str(code), {"description": ""})
         told["description"] = ", ".join(filter(None, [text, told["description"]]))
@@ -119,14 +128,16 @@ def _complete_route(route: dict[str, Any]) -> None:
     route["responses"] = dict(sorted(answers.items()))
 
 
-def _forbidden(rule: access.Rule) -> dict[int, str]:
-    """What the gate says to those it knows."""
+def _forbidden(rule: access.Rule, method: str) -> str:
+    """What the gate says to those it knows, and to browsers."""
     told = ["`cloud-operator-only`"] if rule.is_operator_only else []
     if rule.least is not account.Role.VIEWER:
         told.append(f"`role-denied` below {rule.least.value}")
-    if rule.is_change and not rule.is_operator_only and not rule.is_always_allowed:
+    if rule.is_change and not (rule.is_operator_only or rule.is_always_allowed or rule.is_open):
         told.append("`account-suspended`")
-    return {403: ", ".join(told)} if told else {}
+    if method not in cross_site.SAFE_METHODS:
+        told.append("`cross-site-refused`")
+    return ", ".join(told)
 
 
 def _headers(route: dict[str, Any], status: int) -> dict[str, Any]:

@@ -15,6 +15,8 @@ _OPERATION_ID: Final = "3f2a9c1e-57b8-4d0e-a6c4-9b1e2d3f4a04"
 _ACCOUNT_ID: Final = "9e1f7c42-0b6d-4f3a-8c25-7d4e1a2b5f06"
 _USER_ID: Final = "4c7b2e91-5a08-4d1f-b3e6-2f9d8c1a7e07"
 _KEY_ID: Final = "3f0c0c14-5a4e-4d53-9d6f-5a3c5b1c7e11"
+_SESSION_ID: Final = "8d1e4f70-3c2b-4a96-9b57-1f0e6d5c4b08"
+_DRAWN: Final = "Zk3vJ8sQ1nR6tW0xY5bC2dF7gH4jK9mP-qS_uVaLeIo"
 _FORMATS: Final = {"uuid": _SERVER_ID, "date-time": "2026-11-23T12:00:00Z"}
 FIELDS: Final[dict[str, Any]] = {
     # fields that mean the same wherever they are
@@ -193,6 +195,23 @@ FIELDS: Final[dict[str, Any]] = {
     "NewApiKey.key": f"est_{_KEY_ID.replace('-', '')}_{'0' * 64}",
     "SignInRequest.account": "acme",
     "SignInRequest.name": "alice",
+    # browsers' sessions, and the OpenID provider
+    "CurrentSession.csrf_token": "5f" * 32,
+    "Session.address": "192.0.2.7",
+    "Session.agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "Session.expires_at": "2026-11-24T00:00:00Z",
+    "Session.id": _SESSION_ID,
+    "Session.last_seen_at": "2026-11-23T12:30:00Z",
+    "CommandRequest.account": "acme",
+    "CommandRequest.port": 49152,
+    "Departure.url": f"https://idp.example.org/authorize?response_type=code&client_id=estampe&state={_DRAWN}",
+    "LinkRequest.subject": "248289761001",
+    "RedeemRequest.code": "SplxlOBeZQQYbYS6WxSbIA",
+    "RedeemRequest.error": None,
+    "RedeemRequest.issuer": "https://idp.example.org",
+    "binding": _DRAWN,
+    "Departure.state": _DRAWN,
+    "RedeemRequest.state": _DRAWN,
     # the audit log
     "AuditEntry.account": "acme",
     "AuditEntry.action": "start_capture",

@@ -1,6 +1,7 @@
 """The gate: every request passes it, and nothing else decides who may do what, or writes the audit log.
 
-    who is it (Identity) ─▶ may they (access_table) ─▶ endpoint ─▶ what came of it (audit, for changes)
+    who is it (Identity) ─▶ did they mean it (cross_site: browsers) ─▶ may they (access_table) ─▶ endpoint ─▶ what came of it
+                                                                                               (audit, for changes)
 
 It stands around the whole endpoint, before the body is parsed: a caller without access learns nothing, not even what is
 wrong with a request. Whether a *thing* may be seen is the services' to say, by the account's id: what is not the account's is
@@ -9,8 +10,9 @@ not found, in the same words as what does not exist.
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -20,7 +22,7 @@ from starlette import concurrency
 from starlette import exceptions as starlette_exceptions
 
 from estampe import correlation, errors
-from estampe.api import access_table, peer, problems
+from estampe.api import access_table, cookies, cross_site, peer, problems
 from estampe.api import services as ports
 from estampe.model import access, account, audit
 
@@ -75,13 +77,25 @@ def actor_of(request: fastapi.Request) -> access.Actor:
     return cast("access.Actor", request.state.actor)
 
 
+@contextlib.contextmanager
+def naming(trail: Trail) -> Iterator[None]:
+    """Where the OpenID provider vouches for somebody who is not known here, the audit log says whom: it may be a user to link."""
+    try:
+        yield
+    except errors.OidcPersonUnknown as error:
+        trail.subject = f"{error.facts['name']} ({error.facts['subject']})"
+        raise
+
+
 async def _pass(request: fastapi.Request, action: str, endpoint: _Endpoint) -> fastapi.Response:
     rule = access_table.RULES[action]
     trail = Trail(subject=" ".join(str(value) for value in request.path_params.values()))
     request.state.trail = trail
     try:
         if not rule.is_open:
-            request.state.actor = await concurrency.run_in_threadpool(_admit, request, rule, trail)
+            request.state.actor = await _admit(request, rule, trail)
+        elif cross_site.is_change(request):
+            cross_site.check_origin(request)  # else a page could sign its visitor in as somebody else
         response = await endpoint(request)
     except Exception as error:
         await _record(request, rule, action, trail, error)
@@ -90,11 +104,14 @@ async def _pass(request: fastapi.Request, action: str, endpoint: _Endpoint) -> f
     return response
 
 
-def _admit(request: fastapi.Request, rule: access.Rule, trail: Trail) -> access.Actor:
+async def _admit(request: fastapi.Request, rule: access.Rule, trail: Trail) -> access.Actor:
     """Raises: errors.NotSignedIn, errors.AccountNotFound, errors.Denied."""
     services = cast("ports.Services", request.app.state.services)
-    actor = services.identity.identify(_credentials(request))
+    actor = await concurrency.run_in_threadpool(services.identity.identify, _credentials(request))
     trail.actor, trail.account = actor.name, actor.account
+    if actor.session_id is not None and cross_site.is_change(request):
+        cross_site.check_origin(request)
+        await cross_site.check_token(request)
     access.check(rule, actor)
     return actor
 
@@ -105,8 +122,8 @@ def _credentials(request: fastapi.Request) -> access.Credentials:
     if chosen is not None and not (chosen.isascii() and chosen.isprintable() and 0 < len(chosen) <= _NAME_CHARACTERS):
         raise errors.AccountNotFound(account=ascii(chosen)[1:-1][:_NAME_CHARACTERS])
     return access.Credentials(
-        peer_uid=peer.uid_of(request.scope), bearer=_bearer(request), account=chosen,
-        address=peer.address_of(request.scope),
+        peer_uid=peer.uid_of(request.scope), bearer=_bearer(request), session=cookies.session_of(request),
+        account=chosen, address=peer.address_of(request.scope),
     )  # fmt: skip
 
 

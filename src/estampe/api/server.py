@@ -50,7 +50,7 @@ def serve(
             certificate = _certificate(endpoint)
             by_tcp = opened.enter_context(tcp.bind(endpoint))
             context = None if certificate is None else certificate.context
-            life.add(app, by_tcp, context)
+            life.add(tcp.behind(app, endpoint), by_tcp, context)
         with _heeding_signals(life.stop, None if certificate is None else certificate.renew):
             life.run()
     notify("STOPPING=1")

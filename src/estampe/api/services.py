@@ -19,7 +19,19 @@ from estampe.catalogue import profiles
 from estampe.catalogue import views as template_views
 from estampe.db import idempotency
 from estampe.deploy import request as deploy_request
-from estampe.model import access, account, api_key, audit, characteristics, listing, operation, retention, template
+from estampe.model import (
+    access,
+    account,
+    api_key,
+    audit,
+    characteristics,
+    listing,
+    oidc,
+    operation,
+    retention,
+    session,
+    template,
+)
 from estampe.servers import views as server_views
 from estampe.store import usage as store_usage
 
@@ -269,7 +281,8 @@ class Identity(Protocol):
     def identify(self, shown: access.Credentials) -> access.Actor:
         """Who shows these credentials.
 
-        Raises: errors.SignInNeeded, errors.ApiKeyRefused, errors.AccountNotFound (another account's as well).
+        Raises: errors.SignInNeeded, errors.ApiKeyRefused, errors.SessionEnded, errors.AccountNotFound (another account's as
+        well).
         """
 
 
@@ -357,6 +370,55 @@ class SignInService(Protocol):
     def sign_in(self, *, name: str, password: str, account_name: str | None, address: str) -> account_views.SignedIn:
         """A key for some hours. Raises: errors.SignInRefused, errors.SignInLocked, errors.AccountAmbiguous."""
 
+    def open_session(
+        self, *, name: str, password: str, account_name: str | None, browser: session.Browser
+    ) -> account_views.OpenedSession:
+        """A browser's session. Raises as `sign_in`."""
+
+
+class SessionService(Protocol):
+    """Sessions of browsers."""
+
+    def list(self, actor: access.Actor, query: listing.SessionQuery) -> listing.Page[session.Session]:
+        """A page of those the actor may see. Raises: errors.InvalidRequest."""
+
+    def get_current(self, actor: access.Actor) -> session.Session | None:
+        """The one that was shown; None: the actor is known another way."""
+
+    def revoke(self, actor: access.Actor, reference: str) -> session.Session:
+        """It lets nobody in from now on. Raises: errors.SessionNotFound, errors.AmbiguousId."""
+
+    def sign_out(self, actor: access.Actor) -> None:
+        """End the one that was shown. Raises: errors.InvalidRequest."""
+
+
+class OidcService(Protocol):
+    """Signing in at an OpenID provider."""
+
+    def depart(self, *, next: str, account_name: str | None, address: str) -> account_views.Departure:
+        """Begin for a browser. Raises: errors.OidcNotConfigured, errors.InvalidRequest, errors.SignInLocked, errors.OidcUnavailable."""
+
+    def depart_command(
+        self, *, port: int, binding: str, account_name: str | None, address: str
+    ) -> account_views.Departure:
+        """Begin for a command. Raises: errors.OidcNotConfigured, errors.SignInLocked, errors.OidcUnavailable."""
+
+    def arrive(self, answer: oidc.Answer, *, browser: session.Browser) -> account_views.Arrival:
+        """End for a browser.
+
+        Raises: errors.OidcAnswerRefused, errors.OidcPersonUnknown, errors.SignInRefused, errors.AccountAmbiguous,
+        errors.SignInLocked, errors.OidcNotConfigured, errors.OidcUnavailable.
+        """
+
+    def redeem(self, answer: oidc.Answer, *, address: str) -> account_views.SignedIn:
+        """End for a command. Raises as `arrive`."""
+
+    def link(self, name: str, subject: str) -> None:
+        """Let a provider's person in as the user. Raises: errors.OidcNotConfigured, errors.UserNotFound, errors.NameInUse."""
+
+    def unlink(self, name: str) -> None:
+        """Nobody at the provider is the user any more. Raises: errors.UserNotFound."""
+
 
 class AuditService(Protocol):
     """The audit log."""
@@ -392,4 +454,6 @@ class Services:
     people: PeopleService
     keys: KeyService
     sign_in: SignInService
+    sessions: SessionService
+    oidc: OidcService
     audit: AuditService

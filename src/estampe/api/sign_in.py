@@ -6,8 +6,8 @@ import fastapi
 
 from estampe import errors
 from estampe.accounts import views
+from estampe.api import cookies, gate, hashing, peer, problems
 from estampe.api import dependencies as given
-from estampe.api import gate, hashing, peer, problems
 from estampe.schemas import api_key
 
 router = fastapi.APIRouter(tags=["sign-in"], route_class=gate.Route)
@@ -37,9 +37,13 @@ async def sign_in(
 
 
 @router.post("/logout", status_code=204, responses=problems.answers(errors.InvalidRequest))
-def sign_out(services: given.Services, actor: given.Actor) -> None:
-    """Revoke the API key that this request shows."""
-    services.keys.sign_out(actor)
+def sign_out(http: fastapi.Request, response: fastapi.Response, services: given.Services, actor: given.Actor) -> None:
+    """Revoke the API key, or end the session, that this request shows."""
+    if actor.session_id is None:
+        services.keys.sign_out(actor)
+    else:
+        services.sessions.sign_out(actor)
+        cookies.forget_session(http, response)
 
 
 @router.get("/identity")

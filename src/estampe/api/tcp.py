@@ -9,7 +9,10 @@ import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
+
+from starlette import types
+from uvicorn.middleware import proxy_headers
 
 from estampe import errors
 
@@ -25,9 +28,10 @@ class Endpoint:
     port: int
     certificate: Path | None = None
     key: Path | None = None
+    proxies: tuple[str, ...] = ()  # addresses and networks of those that pass requests on, and say for whom
 
 
-def parse(listen: str, *, certificate: Path | None, key: Path | None) -> Endpoint:
+def parse(listen: str, *, certificate: Path | None, key: Path | None, proxies: tuple[str, ...] = ()) -> Endpoint:
     """The endpoint in `listen`: `host:port`, or `[address]:port` of IPv6. Raises: errors.InvalidSetting."""
     host, colon, port = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
@@ -44,7 +48,27 @@ def parse(listen: str, *, certificate: Path | None, key: Path | None) -> Endpoin
             f"{host} can be reached from other hosts: set tls_certificate and tls_key, or listen on 127.0.0.1 or ::1"
         )
         raise errors.InvalidSetting(setting="listen", problem=problem)
-    return Endpoint(host=host, port=int(port), certificate=certificate, key=key)
+    return Endpoint(
+        host=host, port=int(port), certificate=certificate, key=key, proxies=tuple(map(_check_proxy, proxies))
+    )
+
+
+def _check_proxy(proxy: str) -> str:
+    """Uvicorn would take what is no address for the name of a socket, and trust nobody. Raises: errors.InvalidSetting."""
+    try:
+        ipaddress.ip_network(proxy)
+    except ValueError as error:
+        problem = f"{proxy!r} is not an address or a network, as 127.0.0.1 or 192.0.2.0/24"
+        raise errors.InvalidSetting(setting="trusted_proxies", problem=problem) from error
+    return proxy
+
+
+def behind(app: types.ASGIApp, endpoint: Endpoint) -> types.ASGIApp:
+    """`app`, told of requests that a trusted proxy passes on whose they are (X-Forwarded-For, X-Forwarded-Proto)."""
+    if not endpoint.proxies:
+        return app
+    told = proxy_headers.ProxyHeadersMiddleware(cast("Any", app), trusted_hosts=list(endpoint.proxies))
+    return cast("types.ASGIApp", told)
 
 
 def _is_loopback(host: str) -> bool:

@@ -9,7 +9,7 @@ import fastapi
 from estampe import errors
 from estampe.api import dependencies as given
 from estampe.api import gate, hashing, problems
-from estampe.schemas import account
+from estampe.schemas import account, oidc
 
 router = fastapi.APIRouter(prefix="/users", tags=["users"], route_class=gate.Route)
 
@@ -61,3 +61,22 @@ async def set_password(
         services.people.set_password(actor, reference, password=request.password, current=request.current)
 
     await limiter.run(change)
+
+
+@router.put(
+    "/{reference}/oidc",
+    status_code=204,
+    responses=problems.answers(errors.UserNotFound, errors.NameInUse, errors.OidcNotConfigured),
+)
+def link_user(
+    services: given.Services, trail: given.Trail, reference: given.UserPath, request: oidc.LinkRequest
+) -> None:
+    """Let a person of the OpenID provider in as this user, whoever it was before. What was signed in as the user is signed out."""
+    trail.subject = f"{reference} ({request.subject})"
+    services.oidc.link(reference, request.subject)
+
+
+@router.delete("/{reference}/oidc", status_code=204, responses=problems.answers(errors.UserNotFound))
+def unlink_user(services: given.Services, reference: given.UserPath) -> None:
+    """Nobody at the OpenID provider is this user any more. What was signed in as the user is signed out."""
+    services.oidc.unlink(reference)

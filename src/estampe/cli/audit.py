@@ -29,7 +29,7 @@ _COLUMNS = (
 
 
 @app.command("list")
-def list_entries(  # noqa: PLR0917 - Typer passes by name
+def list_entries(
     account: options.OfAccount = None,
     since: Annotated[
         str | None, typer.Option("--since", metavar="TIME", help="Not older, as 24h, 7d, or 2027-01-31T08:00:00+01:00.")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from estampe.schemas.characteristics import CharacteristicsRequest
 
 
-def capture_server(  # noqa: PLR0917 - Typer passes by name
+def capture_server(
     reference: options.Server,
     name: Annotated[
         str | None,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from estampe.schemas import deploy
 
 
-def deploy_template(  # noqa: PLR0917 - Typer passes by name
+def deploy_template(
     reference: options.Template,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new server.")],
     cpus: Annotated[

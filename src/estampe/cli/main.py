@@ -24,6 +24,7 @@ from estampe.cli import (
     quota,
     retention,
     server,
+    session,
     sign_in,
     store,
     template,
@@ -70,6 +71,7 @@ app.add_typer(context.app, name="context")
 app.add_typer(account.app, name="account")
 app.add_typer(member.app, name="member")
 app.add_typer(user.app, name="user")
+app.add_typer(session.app, name="session")
 app.add_typer(api_key.app, name="api-key")
 app.add_typer(quota.app, name="quota")
 app.add_typer(audit.app, name="audit")

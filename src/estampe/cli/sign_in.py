@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -13,11 +13,16 @@ from estampe import errors
 from estampe.cli import options, output, terminal, text, values
 
 if TYPE_CHECKING:
+    from estampe.client import client
     from estampe.schemas import api_key
+
+_PROVIDER_SECONDS: Final = 600.0  # as long as the daemon remembers that somebody went
 
 
 def sign_in(
-    user: options.User,
+    user: Annotated[
+        str | None, typer.Argument(help="Name of a user; not with --oidc.", metavar="[USER]", show_default=False)
+    ] = None,
     account: Annotated[
         str | None,
         typer.Option(
@@ -44,35 +49,78 @@ def sign_in(
         ),
     ] = None,
     is_read: options.PasswordStdin = False,
+    is_oidc: Annotated[
+        bool, typer.Option("--oidc", help="Sign in at the OpenID provider, with a browser on this host.")
+    ] = False,
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port",
+            min=0,
+            max=65535,
+            help="With --oidc: where on 127.0.0.1 the answer comes in. [default: any]",
+            show_default=False,
+        ),
+    ] = 0,
     form: output.Option = output.Output.TABLE,
 ) -> None:
-    """Sign in with a password. What lets you in is kept in ~/.config/estampe/config.toml, for some hours.
+    """Sign in, with a password or at the OpenID provider. What lets you in is kept in ~/.config/estampe/config.toml, for some hours.
 
     \b
     Examples:
       estampe login alice
       estampe login alice --account acme --context acme
       estampe login alice --url https://estampe.example.org:8443 --ca ca.pem --context work
+      estampe login --oidc
     """
     from estampe.client import client, target
-    from estampe.schemas import api_key
 
     name, kept = target.current_context()
     if url is not None:
         kept = target.Context(url=url, ca=None if ca is None else str(ca))
     where = target.current() if url is None else target.Target(url=url, ca=ca)
-    request = client.make(
-        api_key.SignInRequest,
-        name=user,
-        password=values.password("Password", is_read=is_read),
-        account=account or where.account,
-    )
+    account = account or where.account
+    if is_oidc == (user is not None):
+        raise errors.InvalidRequest(field="USER", problem="say who signs in with a password, or --oidc, not both")
+    password = None if is_oidc else values.password("Password", is_read=is_read)
     # As nobody: an old key must not stand in the way.
     with client.Client(None if where.url else where.socket, url=where.url, ca=where.ca) as daemon:
-        signed_in = daemon.sign_in(request)
+        if user is not None and password is not None:
+            signed_in = _by_password(daemon, user, password, account)
+        else:
+            signed_in = _by_provider(daemon, account, port)
     chosen = replace(kept, account=signed_in.actor.account.name, key=signed_in.new.key, user=signed_in.actor.name)
     target.keep(context or name, chosen)
     _show(signed_in.actor, form)
+
+
+def _by_password(daemon: client.Client, user: str, password: str, account: str | None) -> api_key.SignedIn:
+    from estampe.client import client
+    from estampe.schemas import api_key
+
+    return daemon.sign_in(client.make(api_key.SignInRequest, name=user, password=password, account=account))
+
+
+def _by_provider(daemon: client.Client, account: str | None, port: int) -> api_key.SignedIn:
+    """Send the person to the provider, and wait for the answer."""
+    import secrets
+
+    from estampe.cli import oidc_answer
+    from estampe.client import client
+    from estampe.schemas import oidc
+
+    binding = secrets.token_urlsafe(32)  # who read the answer on its way could else be signed in with it
+    with oidc_answer.listening(port) as listener:
+        request = client.make(oidc.CommandRequest, port=listener.port, binding=binding, account=account)
+        departure = daemon.start_oidc_command(request)
+        terminal.note("open this address in a browser on this host, and sign in there:")
+        terminal.note(text.plain(departure.url))
+        answer = listener.wait(departure.state, seconds=_PROVIDER_SECONDS)
+    redeem = client.make(
+        oidc.RedeemRequest, state=departure.state, binding=binding, code=answer.code, error=answer.error,
+        issuer=answer.issuer,
+    )  # fmt: skip
+    return daemon.finish_oidc_command(redeem)
 
 
 def sign_out(form: output.Option = output.Output.TABLE) -> None:

@@ -112,7 +112,7 @@ def show_template(reference: options.Template, form: output.Option = output.Outp
 
 
 @app.command("edit")
-def edit_template(  # noqa: PLR0917 - Typer passes by name
+def edit_template(
     reference: options.Template,
     name: Annotated[str | None, typer.Option("--name", help="Another name; the version number stays.")] = None,
     note: Annotated[str | None, typer.Option("--note", help="Another note; '' for none.")] = None,

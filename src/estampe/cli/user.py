@@ -118,6 +118,55 @@ def remove_user(
     output.say_deleted("user", user, form)
 
 
+@app.command("link")
+def link_user(
+    user: options.User,
+    subject: Annotated[
+        str, typer.Option("--subject", metavar="SUBJECT", help="The person's claim `sub`; see the refused sign-in.")
+    ],
+    form: output.Option = output.Output.TABLE,
+) -> None:
+    """Let a person of the OpenID provider in as this user. For the cloud operator.
+
+    A user without a password needs none of it: the first person whom the provider calls by that name is linked. What was
+    signed in as the user is signed out.
+
+    \b
+    Examples:
+      estampe user link alice --subject 248289761001
+      estampe audit list --action finish_oidc
+    """
+    from estampe.client import client
+    from estampe.schemas import oidc
+
+    with client.Client() as daemon:
+        daemon.link_user(user, client.make(oidc.LinkRequest, subject=subject))
+    if form is output.Output.JSON:
+        terminal.document({"linked": user, "subject": subject})
+    else:
+        terminal.say([f"linked {text.plain(user)}"])
+
+
+@app.command("unlink")
+def unlink_user(user: options.User, form: output.Option = output.Output.TABLE) -> None:
+    """Let nobody of the OpenID provider in as this user any more. For the cloud operator. What was signed in is signed out.
+
+    Without a password, the next person whom the provider calls by that name is linked: remove the user to prevent it.
+
+    \b
+    Examples:
+      estampe user unlink alice
+    """
+    from estampe.client import client
+
+    with client.Client() as daemon:
+        daemon.unlink_user(user)
+    if form is output.Output.JSON:
+        terminal.document({"unlinked": user})
+    else:
+        terminal.say([f"unlinked {text.plain(user)}"])
+
+
 def _row(found: account.User) -> tuple[object, ...]:
     return (
         found.name,

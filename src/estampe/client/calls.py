@@ -14,6 +14,7 @@ from estampe.model import audit as entries
 from estampe.model import listing, power
 from estampe.model import operation as operations
 from estampe.model import retention as rules
+from estampe.model import session as sessions
 from estampe.model import template as templates
 from estampe.schemas import (
     account,
@@ -22,9 +23,11 @@ from estampe.schemas import (
     capture,
     characteristics,
     deploy,
+    oidc,
     operation,
     retention,
     server,
+    session,
     store,
     system,
     template,
@@ -34,6 +37,7 @@ from estampe.schemas import (
 _PLAN_SECONDS: Final = 300.0  # a plan reads the extents of every volume; usage every manifest
 _START_SECONDS: Final = 120.0  # of a server, by libvirt on a busy host
 _MARGIN_SECONDS: Final = 15.0  # between the end of a wait in the daemon and our giving up on it
+_PROVIDER_SECONDS: Final = 60.0  # the daemon asks the OpenID provider up to four times, each with 10 s
 _PAGE: Final = 200
 
 
@@ -392,6 +396,59 @@ def get_identity() -> Call[api_key.Identity]:
     return Call(read=api_key.Identity.model_validate_json, method="GET", path="/identity")
 
 
+def get_session() -> Call[session.CurrentSession]:
+    """Who this client is taken for, with the session where it has one."""
+    return Call(read=session.CurrentSession.model_validate_json, method="GET", path="/session")
+
+
+def list_sessions(
+    *,
+    user: str | None = None,
+    method: sessions.Method | None = None,
+    sort: listing.SessionSort = listing.SessionSort.CREATED_DESCENDING,
+    limit: int | None = None,
+) -> Listing[session.SessionList, session.Session]:
+    """Browsers' sessions that may be seen and fit, the newest first unless sorted otherwise; `user` is a pattern."""
+    query = {
+        "user": user, "method": None if method is None else method.value, "sort": sort.value,
+        "limit": min(_PAGE, limit or _PAGE),
+    }  # fmt: skip
+
+    def page(after: str | None) -> Call[session.SessionList]:
+        read = session.SessionList.model_validate_json
+        return Call(read=read, method="GET", path="/sessions", query={**query, "after": after})
+
+    return Listing(page=page, items=lambda found: found.sessions, next=lambda found: found.next, limit=limit)
+
+
+def revoke_session(reference: str) -> Call[session.Session]:
+    """End it, wherever its browser is."""
+    path = f"/sessions/{exchange.segment(reference, errors.SessionNotFound(session=reference))}"
+    return Call(read=session.Session.model_validate_json, method="DELETE", path=path)
+
+
+def start_oidc_command(request: oidc.CommandRequest) -> Call[oidc.Departure]:
+    """Where to go at the OpenID provider to sign this client in."""
+    return Call(
+        read=oidc.Departure.model_validate_json,
+        method="POST",
+        path="/oidc/command",
+        body=request,
+        timeout_seconds=_PROVIDER_SECONDS,
+    )
+
+
+def finish_oidc_command(request: oidc.RedeemRequest) -> Call[api_key.SignedIn]:
+    """A key for the provider's answer."""
+    return Call(
+        read=api_key.SignedIn.model_validate_json,
+        method="POST",
+        path="/oidc/login",
+        body=request,
+        timeout_seconds=_PROVIDER_SECONDS,
+    )
+
+
 # --- accounts ---------------------------------------------------------------------------------------------------------
 
 
@@ -533,6 +590,16 @@ def delete_user(name: str) -> Call[None]:
 def set_password(name: str, request: account.PasswordRequest) -> Call[None]:
     """Change one's own password, or as the cloud operator anybody's."""
     return Call(read=nothing, method="PUT", path=f"{_user(name)}/password", body=request)
+
+
+def link_user(name: str, request: oidc.LinkRequest) -> Call[None]:
+    """Let a person of the OpenID provider in as this user."""
+    return Call(read=nothing, method="PUT", path=f"{_user(name)}/oidc", body=request)
+
+
+def unlink_user(name: str) -> Call[None]:
+    """Let nobody of the OpenID provider in as this user any more."""
+    return Call(read=nothing, method="DELETE", path=f"{_user(name)}/oidc")
 
 
 # --- API keys and the audit log -----------------------------------------------------------------------------------------

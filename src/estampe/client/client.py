@@ -76,6 +76,11 @@ class Routes:
     sign_in = Ask(calls.sign_in)
     sign_out = Ask(calls.sign_out)
     get_identity = Ask(calls.get_identity)
+    get_session = Ask(calls.get_session)
+    list_sessions = Each(calls.list_sessions)
+    revoke_session = Ask(calls.revoke_session)
+    start_oidc_command = Ask(calls.start_oidc_command)
+    finish_oidc_command = Ask(calls.finish_oidc_command)
 
     list_accounts = Each(calls.list_accounts)
     create_account = Ask(calls.create_account)
@@ -95,6 +100,8 @@ class Routes:
     create_user = Ask(calls.create_user)
     delete_user = Ask(calls.delete_user)
     set_password = Ask(calls.set_password)
+    link_user = Ask(calls.link_user)
+    unlink_user = Ask(calls.unlink_user)
 
     list_api_keys = Each(calls.list_api_keys)
     create_api_key = Ask(calls.create_api_key)

@@ -24,7 +24,7 @@ from estampe import errors
 from estampe.api import access_table, app, gate, peer, services
 from estampe.capture import request as capture
 from estampe.db import schema
-from estampe.model import account, listing, operation
+from estampe.model import account, listing, operation, session
 
 _PASSWORD = "correct horse battery"
 _ROLES = ("nobody", "viewer", "operator", "owner", "cloud operator")
@@ -55,6 +55,7 @@ class Things:
     member: str
     user: str
     key: str
+    session: str
     pattern: str
     profile: str = "linux-server"
 
@@ -75,6 +76,10 @@ _BODIES: dict[str, Callable[[Things], dict[str, Any]]] = {
     "start_check": lambda _: {},
     "start_sweep": lambda _: {"is_dry_run": True},
     "sign_in": lambda things: {"name": things.user, "password": "not the password"},
+    "create_session": lambda things: {"name": things.user, "password": "not the password"},
+    "start_oidc_command": lambda _: {"port": 50000, "binding": "b" * 43},
+    "finish_oidc_command": lambda _: {"state": "s" * 43, "binding": "b" * 43, "code": "c"},
+    "link_user": lambda _: {"subject": uuid.uuid4().hex},
     "create_account": lambda _: {"name": f"a-{uuid.uuid4().hex[:8]}"},
     "edit_quota": lambda _: {"servers": 1000},
     "add_member": lambda things: {"user": f"new-{things.user}", "role": "viewer"},
@@ -86,7 +91,7 @@ _BODIES: dict[str, Callable[[Things], dict[str, Any]]] = {
 # What the text after a route's prefix names.
 _OBJECTS = {
     "servers": "server", "templates": "template", "operations": "operation", "users": "user", "api-keys": "key",
-    "profiles": "profile",
+    "profiles": "profile", "sessions": "session",
 }  # fmt: skip
 _SHIPPED = {"get_profile"}  # the same for everybody: nothing of it is anybody's
 _TRASHED = {"restore_template", "purge_template"}
@@ -105,7 +110,7 @@ class World:
         self.missing = Things(
             server="n" * len(self.foreign.server), template=str(uuid.uuid4()), operation=str(uuid.uuid4()),
             account="nobody", member="n" * len(self.foreign.member), user="n" * len(self.foreign.user),
-            key=str(uuid.uuid4()), pattern="n" * len(self.foreign.pattern), profile="nothing-so",
+            key=str(uuid.uuid4()), session=str(uuid.uuid4()), pattern="n" * len(self.foreign.pattern), profile="nothing-so",
         )  # fmt: skip
 
     def _person(self, name: str, of: account.Account, role: account.Role) -> tuple[account.User, str]:
@@ -137,12 +142,16 @@ class World:
             account_id=of.id, user_id=person.id, name=name, role=account.Role.VIEWER, is_cloud_operator=False,
             created_by="x", expires_at=None,
         )  # fmt: skip
+        opened, _cookie = self.services.sessions.open(  # type: ignore[attr-defined]
+            person, account_id=of.id, method=session.Method.PASSWORD, browser=session.Browser(address="192.0.2.1")
+        )
         template = self._template(of, f"{name}-t")
         self._server(of, f"{name}-o")
         queued = self.services.captures.start(of.id, capture.CaptureRequest(server=f"{name}-o", is_sealed=False))
         return Things(
             server=self._server(of, name), template=template, operation=str(queued.id), account=of.name,
             member=f"m-{name}", user=person.name, key=str(key.api_key.id), pattern=self._rule(of, name),
+            session=str(opened.id),
         )  # fmt: skip
 
     def _rule(self, of: account.Account, pattern: str) -> str:
@@ -260,12 +269,12 @@ def _without(text: str, things: Things) -> str:
     return text
 
 
-# Who comes by the socket is not signed in, and cannot sign out.
+# Who comes by the socket is not signed in, and cannot sign out; a session ends itself in test_sessions.
 _ALLOWED = [
     (name, role)
     for name, role in itertools.product(access_table.RULES, _ROLES[1:])
     if _gate_answer(name, role) is None and not access_table.RULES[name].is_open
-    if (name, role) != ("sign_out", "cloud operator")
+    if (name, role) != ("sign_out", "cloud operator") and name not in {"end_session", "link_user"}  # no provider
 ]
 
 
@@ -304,8 +313,9 @@ def test_every_route_has_a_rule_and_every_rule_a_route() -> None:
 
 
 def test_whatever_is_not_read_is_a_change() -> None:
-    plans = {"plan_capture", "plan_deployment"}  # which show what would be
-    changing = {name for name, (method, _path, _route) in _ROUTES.items() if method != "GET"} - plans
+    begins_nothing = {"plan_capture", "plan_deployment", "start_oidc_command"}  # which show what would be
+    changing = {name for name, (method, _path, _route) in _ROUTES.items() if method != "GET"} - begins_nothing
+    changing.add("finish_oidc")  # a browser is sent there
     assert {name for name, rule in access_table.RULES.items() if rule.is_change} == changing
 
 

@@ -69,7 +69,17 @@ _ROUTES: list[tuple[str, str, Any]] = [
     ("POST", "/v1/store/sweep", {}),
 ]
 # Their services are real ones here too: tests/unit/accounts and tests/unit/api/test_accounts.py try them.
-_ACCOUNT_ROUTES = ("/v1/accounts", "/v1/users", "/v1/api-keys", "/v1/audit", "/v1/login", "/v1/logout", "/v1/identity")
+_ACCOUNT_ROUTES = (
+    "/v1/accounts",
+    "/v1/users",
+    "/v1/api-keys",
+    "/v1/audit",
+    "/v1/login",
+    "/v1/logout",
+    "/v1/identity",
+    "/v1/session",
+    "/v1/oidc",
+)
 _BODY_ROUTES = [(method, path, body) for method, path, body in _ROUTES if body is not None]
 
 

@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from starlette import testclient, types
 from tests.unit.api import fakes, serving
 
 from estampe import errors
-from estampe.api import tcp
+from estampe.api import peer, tcp
 from estampe.client import client
 
 _ROOT = Path(__file__).parents[3]
@@ -74,6 +75,37 @@ def test_plain_tcp_from_elsewhere_is_refused(listen: str, certificate: tuple[Pat
 def test_what_is_no_address_is_refused(listen: str) -> None:
     with pytest.raises(errors.InvalidSetting, match="host:port"):
         tcp.parse(listen, certificate=None, key=None)
+
+
+@pytest.mark.parametrize("proxy", ["", "*", "proxy.example.org", "192.0.2.1/24", "unix"])
+def test_a_proxy_that_is_no_address_is_refused(proxy: str) -> None:
+    with pytest.raises(errors.InvalidSetting, match="trusted_proxies"):
+        tcp.parse("127.0.0.1:8443", certificate=None, key=None, proxies=(proxy,))
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        ((), "198.51.100.9", "203.0.113.1"),
+        (("192.0.2.0/24",), "198.51.100.9", "203.0.113.1"),
+        (("203.0.113.1",), "198.51.100.9", "198.51.100.9"),
+        (("203.0.113.0/24",), "198.51.100.66, 198.51.100.9", "198.51.100.9"),  # the first is the caller's own word
+    ],
+)
+def test_who_a_request_is_from_is_believed_of_trusted_proxies_alone(
+    proxies: tuple[str, ...], forwarded: str, address: str
+) -> None:
+    seen: list[str] = []
+
+    async def app(scope: types.Scope, _receive: types.Receive, send: types.Send) -> None:
+        seen.append(peer.address_of(scope))
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    endpoint = tcp.parse("127.0.0.1:8443", certificate=None, key=None, proxies=proxies)
+    http = testclient.TestClient(tcp.behind(app, endpoint), client=("203.0.113.1", 50000))
+    http.get("/", headers={"x-forwarded-for": forwarded})
+    assert seen == [address]
 
 
 def test_a_certificate_needs_its_key(certificate: tuple[Path, Path]) -> None:
