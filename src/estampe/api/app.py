@@ -24,9 +24,11 @@ from estampe.api import (
     paths,
     problems,
     profiles,
+    publishing,
     request_context,
     retention,
     servers,
+    sharing,
     sign_in,
     store,
     system,
@@ -42,6 +44,7 @@ _ROUTERS = (
     deployments.router,
     templates.router,
     template_life.router,
+    sharing.router,
     retention.router,
     profiles.router,
     operations.router,
@@ -49,6 +52,7 @@ _ROUTERS = (
     system.router,
     sign_in.router,
     accounts.router,
+    publishing.router,
     members.router,
     users.router,
     api_keys.router,
@@ -91,6 +95,7 @@ def create(
         app.include_router(router, prefix=paths.PREFIX)
     problems.install(app)
     app.add_middleware(body_limit.BodyLimit)
+    app.add_middleware(paths.EncodedSlashes)
     app.add_middleware(request_context.RequestContext, meter=app.state.metrics)  # the last added is the outermost
     description.install(app)
     return app

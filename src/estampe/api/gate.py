@@ -20,7 +20,7 @@ from starlette import concurrency
 from starlette import exceptions as starlette_exceptions
 
 from estampe import correlation, errors
-from estampe.api import access_table, peer, problems
+from estampe.api import access_table, paths, peer, problems
 from estampe.api import services as ports
 from estampe.model import access, account, audit
 
@@ -77,7 +77,7 @@ def actor_of(request: fastapi.Request) -> access.Actor:
 
 async def _pass(request: fastapi.Request, action: str, endpoint: _Endpoint) -> fastapi.Response:
     rule = access_table.RULES[action]
-    trail = Trail(subject=" ".join(str(value) for value in request.path_params.values()))
+    trail = Trail(subject=" ".join(paths.decoded(str(value)) for value in request.path_params.values()))
     request.state.trail = trail
     try:
         if not rule.is_open:
