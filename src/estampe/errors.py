@@ -171,6 +171,11 @@ class NoDeployableVersion(TemplateNotFound):
     )
 
 
+class ShareNotFound(NotFound):
+    code = "share-not-found"
+    message = "template {template} is not shared with {account}; `estampe template shares {template}` names whom it is shared with"
+
+
 class RetentionRuleNotFound(NotFound):
     code = "retention-rule-not-found"
     message = "there is no retention rule for {pattern!r}; `estampe retention list` names those there are"
@@ -327,6 +332,18 @@ class CloudOperatorOnly(Denied):
     message = "only the cloud operator may do this"
 
 
+class TemplateNotOwned(Denied):
+    """Only for who may see the template anyway: of others it is not found."""
+
+    code = "template-not-owned"
+    message = "template {template} belongs to {publisher}: only that account can do this with it"
+
+
+class PublishingNotAllowed(Denied):
+    code = "publishing-not-allowed"
+    message = "account {account} may not publish templates: ask the cloud operator to allow it, or share them with accounts by name"
+
+
 class AccountSuspended(Denied):
     code = "account-suspended"
     message = "account {account} is suspended: nothing of it can be changed until the cloud operator resumes it"
@@ -358,9 +375,25 @@ class TemplateInUse(Conflict):
     message = "template {template!r} is in use by operation {operation}; wait for it or cancel it first"
 
 
+class TemplateInUseElsewhere(Conflict):
+    code = "template-in-use-elsewhere"
+    message = (
+        "template {template!r} is being deployed by another account; try again when that has ended, and unshare or unpublish it "
+        "first where others would only begin anew"
+    )
+
+
 class TemplateStateForbids(Conflict):
     code = "template-state"
     message = "template {template!r} is {state}: {advice}"
+
+
+class TemplateNotSealed(Conflict):
+    code = "template-not-sealed"
+    message = (
+        "template {template} is not sealed: everybody would get the identity of the server it was captured from, its SSH "
+        "host keys for one; capture it sealed, or publish it with --unsealed if there is nothing of that in it"
+    )
 
 
 class TemplateProtected(Conflict):

@@ -29,7 +29,7 @@ from estampe.api import services as api_services
 from estampe.capture import copying, estimate, finish, offline
 from estampe.capture import service as capture_service
 from estampe.capture import workflow as capture_workflow
-from estampe.catalogue import housekeeping, life, lineage, profiles, storage
+from estampe.catalogue import housekeeping, life, lineage, profiles, sharing, storage
 from estampe.catalogue import retention as catalogue_retention
 from estampe.catalogue import service as catalogue_service
 from estampe.db import accounts as account_rows
@@ -46,6 +46,7 @@ from estampe.db import (
     servers,
     templates,
 )
+from estampe.db import sharing as sharing_rows
 from estampe.deploy import confirm, resolve, seed
 from estampe.deploy import service as deploy_service
 from estampe.deploy import workflow as deploy_workflow
@@ -323,10 +324,24 @@ class _Ground:
             idempotency=idempotency.Keys(self.adapters.db),
             readiness=self._readiness(),
             life=keeper.life,
-            lineage=lineage.LineageService(rows=self.templates, servers=all_servers),
+            lineage=lineage.LineageService(
+                rows=self.templates, accounts=account_rows.Accounts(self.adapters.db), servers=all_servers
+            ),
+            sharing=self._sharing(),
             retention=keeper.retention,
             profiles=profiles.ProfileService(),
             **vars(self.accounts()),
+        )
+
+    def _sharing(self) -> sharing.SharingService:
+        db = self.adapters.db
+        return sharing.SharingService(
+            rows=self.templates,
+            shares=sharing_rows.Shares(db),
+            hidden=sharing_rows.Hidden(db),
+            publishing=sharing_rows.Publishing(db),
+            accounts=account_rows.Accounts(db),
+            now=self.now,
         )
 
     def _readiness(self) -> readiness.Readiness:
@@ -416,7 +431,7 @@ def _ground(
         now=now,
         chunks=store_chunks.Chunks(adapters.store, level=settings.compression_level),
         operations=operations.Operations(adapters.db),
-        templates=templates.Templates(adapters.db),
+        templates=templates.Templates(adapters.db, clock=now),
         servers=server_rows,
         resolver=resolve.Resolver(host=adapters.host, defaults=defaults),
         footprint=footprint.Footprint(host=adapters.host, rows=server_rows),

@@ -812,9 +812,14 @@ def test_versions_of_a_name_are_listed_in_any_state(template_rows):
     first, second, capturing = active(template_rows), active(template_rows), reserve(template_rows)
     active(template_rows, "db")
     trashed = trash(template_rows, second)
-    assert template_rows.list_versions(OWNER, "web") == [capturing, trashed, first]
-    assert template_rows.list_versions(uuid.uuid4(), "web") == []
-    assert template_rows.find_by_ids([first.id, uuid.uuid4()], owner_id=first.owner_id) == {first.id: first}
+    visible = template_rows.visible
+    for reference in ("web", "web@1", str(first.id)):
+        found = visible.resolve_versions(OWNER, reference, is_every_version=True)
+        assert [each.template for each in found] == [capturing, trashed, first]
+    with pytest.raises(errors.TemplateNotFound):
+        visible.resolve_versions(uuid.uuid4(), "web", is_every_version=True)
+    assert visible.find_by_ids(OWNER, [first.id, uuid.uuid4()])[first.id].template == first
+    assert visible.find_by_ids(uuid.uuid4(), [first.id]) == {}
 
 
 def test_whether_any_template_is_complete_is_told(template_rows):

@@ -25,10 +25,12 @@ from estampe.api import (
     paths,
     problems,
     profiles,
+    publishing,
     request_context,
     retention,
     servers,
     sessions,
+    sharing,
     sign_in,
     store,
     system,
@@ -44,6 +46,7 @@ _ROUTERS = (
     deployments.router,
     templates.router,
     template_life.router,
+    sharing.router,
     retention.router,
     profiles.router,
     operations.router,
@@ -53,6 +56,7 @@ _ROUTERS = (
     sessions.router,
     oidc.router,
     accounts.router,
+    publishing.router,
     members.router,
     users.router,
     api_keys.router,
@@ -102,6 +106,7 @@ def create(
         app.include_router(router, prefix=paths.PREFIX)
     problems.install(app)
     app.add_middleware(body_limit.BodyLimit)
+    app.add_middleware(paths.EncodedSlashes)
     app.add_middleware(request_context.RequestContext, meter=app.state.metrics)  # the last added is the outermost
     description.install(app)
     return app

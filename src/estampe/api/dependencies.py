@@ -9,7 +9,7 @@ import fastapi
 import pydantic
 
 from estampe import errors
-from estampe.api import gate, services
+from estampe.api import gate, paths, services
 from estampe.model import access
 from estampe.model import account as accounts
 from estampe.schemas import wire
@@ -32,6 +32,16 @@ OwnerId = Annotated[uuid.UUID, fastapi.Depends(get_owner_id)]
 Reference = Annotated[
     str,
     fastapi.Path(min_length=1, max_length=wire.REFERENCE_CHARACTERS, description="name or id"),
+    pydantic.AfterValidator(wire.check_line),
+]
+TemplateReference = Annotated[
+    str,
+    fastapi.Path(
+        min_length=1,
+        max_length=wire.REFERENCE_CHARACTERS,
+        description="name or id; of another account's, its publisher and name with the slash as `%2F`: `acme%2Fweb@3`",
+    ),
+    pydantic.AfterValidator(paths.decoded),
     pydantic.AfterValidator(wire.check_line),
 ]
 AccountPath = Annotated[

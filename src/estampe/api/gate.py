@@ -22,7 +22,7 @@ from starlette import concurrency
 from starlette import exceptions as starlette_exceptions
 
 from estampe import correlation, errors
-from estampe.api import access_table, cookies, cross_site, peer, problems
+from estampe.api import access_table, cookies, cross_site, paths, peer, problems
 from estampe.api import services as ports
 from estampe.model import access, account, audit
 
@@ -89,7 +89,7 @@ def naming(trail: Trail) -> Iterator[None]:
 
 async def _pass(request: fastapi.Request, action: str, endpoint: _Endpoint) -> fastapi.Response:
     rule = access_table.RULES[action]
-    trail = Trail(subject=" ".join(str(value) for value in request.path_params.values()))
+    trail = Trail(subject=" ".join(paths.decoded(str(value)) for value in request.path_params.values()))
     request.state.trail = trail
     try:
         if not rule.is_open:

@@ -1,8 +1,9 @@
 """What the API asks of the layers below: one protocol per service, wired by `estampe.wiring`.
 
 Every method blocks, is safe from several threads and raises `errors.EstampeError`s only. `owner_id` is the account whose
-things are asked for: what belongs to another account is not found. A reference names a thing as people do: a server by
-name, id or domain UUID; a template as `web`, `web@3` or by id; an operation by id or the first digits of it.
+things are asked for: what belongs to another account is not found. `account_id` is the account that looks, and it sees what is
+shared with it or public as well. A reference names a thing as people do: a server by name, id or domain UUID; a template as
+`web`, `web@3`, `acme/web@3` or by id; an operation by id or the first digits of it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Protocol
 
 from estampe.accounts import views as account_views
 from estampe.capture import request as capture_request
-from estampe.catalogue import profiles
+from estampe.catalogue import lineage, profiles
 from estampe.catalogue import views as template_views
 from estampe.db import idempotency
 from estampe.deploy import request as deploy_request
@@ -30,7 +31,9 @@ from estampe.model import (
     operation,
     retention,
     session,
+    sight,
     template,
+    visibility,
 )
 from estampe.servers import views as server_views
 from estampe.store import usage as store_usage
@@ -89,10 +92,13 @@ class DeployService(Protocol):
 class TemplateService(Protocol):
     """The catalogue."""
 
-    def list(self, owner_id: uuid.UUID, query: listing.TemplateQuery) -> listing.Page[template.Template]:
-        """A page. Raises: errors.InvalidRequest where `after` is no cursor of that sort."""
+    def list(self, account_id: uuid.UUID, query: listing.TemplateQuery) -> listing.Page[sight.Seen]:
+        """A page of what the account sees. Raises: errors.InvalidRequest where `after` is no cursor of that sort."""
 
-    def get(self, owner_id: uuid.UUID, reference: str) -> template_views.TemplateDetail:
+    def seen(self, account_id: uuid.UUID, template_id: uuid.UUID) -> sight.Seen:
+        """As the account sees it. Raises: errors.TemplateNotFound."""
+
+    def get(self, account_id: uuid.UUID, reference: str) -> template_views.TemplateDetail:
         """One. Raises: errors.TemplateNotFound."""
 
     def edit(
@@ -177,10 +183,54 @@ class LifeService(Protocol):
 class LineageService(Protocol):
     """What came of templates."""
 
-    def list_servers(
-        self, owner_id: uuid.UUID, reference: str, *, is_every_version: bool
-    ) -> Sequence[server_views.ServerView]:
+    def list_servers(self, actor: access.Actor, reference: str, *, is_every_version: bool) -> lineage.Lineage:
         """The servers from one template, or from all versions of its name. Raises: errors.TemplateNotFound."""
+
+
+class SharingService(Protocol):
+    """Who else may see templates. What an actor gives away is its account's: of others errors.TemplateNotOwned.
+
+    All raise errors.TemplateNotFound, errors.AccountNotFound where they name such.
+    """
+
+    def share(
+        self, actor: access.Actor, reference: str, receiver: str, terms: visibility.Terms, *,
+        expires_at: datetime.datetime | None,
+    ) -> visibility.Share:  # fmt: skip
+        """Let an account see a template. Raises: errors.TemplateStateForbids, errors.InvalidRequest."""
+
+    def unshare(self, actor: access.Actor, reference: str, receiver: str) -> None:
+        """Take it back. Raises: errors.ShareNotFound."""
+
+    def list_shares(self, account_id: uuid.UUID, reference: str) -> Sequence[visibility.Share]:
+        """Whom it is shared with, by name."""
+
+    def publish(
+        self, actor: access.Actor, reference: str, terms: visibility.Terms, *, is_unsealed_accepted: bool,
+        etags: Collection[str] | None = None,
+    ) -> sight.Seen:  # fmt: skip
+        """Let everybody see it.
+
+        Raises: errors.TemplateStateForbids, errors.TemplateNotSealed, errors.PublishingNotAllowed, errors.CloudOperatorOnly,
+        errors.TemplateChanged.
+        """
+
+    def unpublish(self, actor: access.Actor, reference: str, *, etags: Collection[str] | None = None) -> sight.Seen:
+        """Public no longer. Raises: errors.TemplateChanged."""
+
+    def hide(self, account_id: uuid.UUID, reference: str, *, is_hidden: bool) -> sight.Seen:
+        """Leave another's template out of lists, or no longer. Raises: errors.InvalidRequest where it is an own one."""
+
+    def get_publishing(self, account_id: uuid.UUID) -> visibility.Publishing:
+        """What an account may publish, and whose templates it takes."""
+
+    def allow_publishing(self, account_id: uuid.UUID, *, may_publish: bool) -> visibility.Publishing:
+        """Let an account publish, or no longer."""
+
+    def limit_publishers(
+        self, account_id: uuid.UUID, *, is_limited: bool, publishers: Sequence[str] | None
+    ) -> visibility.Publishing:
+        """Let an account see the templates of those publishers alone, or everybody's."""
 
 
 class RetentionService(Protocol):
@@ -447,6 +497,7 @@ class Services:
     readiness: ReadinessService
     life: LifeService
     lineage: LineageService
+    sharing: SharingService
     retention: RetentionService
     profiles: ProfileService
     identity: Identity

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Annotated, Final
 
 import fastapi
@@ -9,6 +10,9 @@ import fastapi
 from estampe import errors
 from estampe.api import dependencies as given
 from estampe.api import etag, gate, problems
+from estampe.api import services as ports
+from estampe.model import template as templates
+from estampe.model import visibility
 from estampe.schemas import characteristics, template
 
 router = fastapi.APIRouter(prefix="/templates", tags=["templates"], route_class=gate.Route)
@@ -23,15 +27,22 @@ _TUNED: Final = problems.answers(
 )
 
 
+def changed(
+    services: ports.Services, owner_id: uuid.UUID, found: templates.Template, response: fastapi.Response
+) -> template.Template:
+    """The answer to a change of an own template: the template with its new ETag."""
+    seen = services.templates.seen(owner_id, found.id)
+    response.headers["etag"] = seen.template.etag
+    return template.Template.of(seen)
+
+
 @router.get("")
 def list_templates(
     services: given.Services, owner_id: given.OwnerId, query: Annotated[template.ListQuery, fastapi.Query()]
 ) -> template.TemplateList:
-    """A page of templates; by name, newest version first, unless sorted otherwise."""
+    """A page of templates, the account's own unless `scope` says otherwise; by name, newest version first, unless sorted otherwise."""
     page = services.templates.list(owner_id, query.to_domain())
-    return template.TemplateList(
-        templates=[template.Template.model_validate(each) for each in page.items], next=page.next
-    )
+    return template.TemplateList(templates=[template.Template.of(each) for each in page.items], next=page.next)
 
 
 @router.get(
@@ -40,15 +51,24 @@ def list_templates(
     responses={**problems.answers(errors.TemplateNotFound, errors.ManifestCorrupt), **etag.NOT_MODIFIED},
 )
 def get_template(
-    services: given.Services, owner_id: given.OwnerId, reference: given.Reference, seen: etag.IfNoneMatch
+    services: given.Services, owner_id: given.OwnerId, reference: given.TemplateReference, seen: etag.IfNoneMatch
 ) -> fastapi.Response:
     """One template with what its manifest says; its ETag stays until the template is changed."""
     found = services.templates.get(owner_id, reference)
-    headers = {"etag": found.template.etag}
-    # The ETag knows nothing of the other templates that the answer names: a rename of one would be missed.
-    if seen.has(found.template.etag) and found.successor is None and found.parent is None:
+    told = template.TemplateDetail.of(found)
+    if not found.seen.is_own:  # its owner counts the changes; nobody else is told when there was one
+        return problems.AsciiJSON(told.model_dump(mode="json"))
+    etag_now = found.seen.template.etag
+    headers = {"etag": etag_now}
+    # The ETag knows nothing of the other templates that the answer names, nor that a share expires: that would be missed.
+    is_alone = (
+        found.successor is None
+        and found.parent is None
+        and told.template.visibility is not visibility.Visibility.SHARED
+    )
+    if seen.has(etag_now) and is_alone:
         return fastapi.Response(status_code=304, headers=headers)
-    return problems.AsciiJSON(template.TemplateDetail.model_validate(found).model_dump(mode="json"), headers=headers)
+    return problems.AsciiJSON(told.model_dump(mode="json"), headers=headers)
 
 
 @router.patch(
@@ -60,7 +80,7 @@ def get_template(
 def edit_template(
     services: given.Services,
     owner_id: given.OwnerId,
-    reference: given.Reference,
+    reference: given.TemplateReference,
     request: template.EditRequest,
     response: fastapi.Response,
     if_match: etag.IfMatch,
@@ -74,38 +94,35 @@ def edit_template(
         tags=None if request.tags is None else tuple(dict.fromkeys(request.tags)),
         etags=if_match,
     )
-    response.headers["etag"] = edited.etag
-    return template.Template.model_validate(edited)
+    return changed(services, owner_id, edited, response)
 
 
 @router.put("/{reference}/characteristics", responses=_TUNED)
 def replace_characteristics(
     services: given.Services,
     owner_id: given.OwnerId,
-    reference: given.Reference,
+    reference: given.TemplateReference,
     request: characteristics.CharacteristicsRequest,
     response: fastapi.Response,
     if_match: etag.IfMatch,
 ) -> template.Template:
     """Say anew what a template is tuned for; an empty object says nothing. With If-Match, only as the caller has seen it."""
     replaced = services.templates.replace_characteristics(owner_id, reference, request.to_domain(), etags=if_match)
-    response.headers["etag"] = replaced.etag
-    return template.Template.model_validate(replaced)
+    return changed(services, owner_id, replaced, response)
 
 
 @router.patch("/{reference}/characteristics", responses=_TUNED)
 def change_characteristics(
     services: given.Services,
     owner_id: given.OwnerId,
-    reference: given.Reference,
+    reference: given.TemplateReference,
     request: characteristics.CharacteristicsChangeRequest,
     response: fastapi.Response,
     if_match: etag.IfMatch,
 ) -> template.Template:
     """Change a part of what a template is tuned for, or take a profile's settings over. With If-Match, only as the caller has seen it."""
-    changed = services.templates.change_characteristics(owner_id, reference, request.to_change(), etags=if_match)
-    response.headers["etag"] = changed.etag
-    return template.Template.model_validate(changed)
+    tuned = services.templates.change_characteristics(owner_id, reference, request.to_change(), etags=if_match)
+    return changed(services, owner_id, tuned, response)
 
 
 @router.delete(
@@ -122,7 +139,7 @@ def delete_template(
     services: given.Services,
     owner_id: given.OwnerId,
     actor: given.Actor,
-    reference: given.Reference,
+    reference: given.TemplateReference,
     if_match: etag.IfMatch,
 ) -> template.Deletion:
     """Move a template to the trash; where the installation has none, it is purged at once.

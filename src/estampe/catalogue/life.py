@@ -93,7 +93,7 @@ class LifeService:
             return self._purge(found, template_moves.Purge(states=templates.KEPT), etags=etags)
         at = self.now()
         until = at + datetime.timedelta(days=self.trash_days)
-        with _refused_in_use(found):
+        with self._refused_in_use(found):
             return self.rows.trash(
                 found.id, by=by, at=at, until=until, unless_locked=locks.template(found.id), etags=etags
             )
@@ -144,7 +144,7 @@ class LifeService:
     def _purge(
         self, found: templates.Template, purge: template_moves.Purge, *, etags: Collection[str] | None = None
     ) -> templates.Template:
-        with _refused_in_use(found):
+        with self._refused_in_use(found):
             doomed = self.rows.begin_purge(found.id, purge, unless_locked=locks.template(found.id), etags=etags)
         self._remove(doomed)
         return doomed
@@ -153,10 +153,11 @@ class LifeService:
         self.store.delete_manifest(doomed.id)
         self.rows.remove(doomed.id)
 
-
-@contextlib.contextmanager
-def _refused_in_use(found: templates.Template) -> Iterator[None]:
-    try:
-        yield
-    except operation_rows.LockHeld as held:
-        raise errors.TemplateInUse(template=found.reference, operation=str(held.operation_id)) from held
+    @contextlib.contextmanager
+    def _refused_in_use(self, found: templates.Template) -> Iterator[None]:
+        try:
+            yield
+        except operation_rows.LockHeld as held:
+            if self.operations.get(held.operation_id).owner_id != found.owner_id:
+                raise errors.TemplateInUseElsewhere(template=found.reference) from held
+            raise errors.TemplateInUse(template=found.reference, operation=str(held.operation_id)) from held

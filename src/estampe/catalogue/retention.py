@@ -80,13 +80,22 @@ class RetentionService:
         rules = self.rules.list(owner_id)
         if not rules:
             return []
+        in_use = locks.templates_in_use(self.operations)
         facts = retention.Facts(
             now=self.now(),
-            in_use={key: str(value) for key, value in locks.templates_in_use(self.operations).items()},
+            in_use={template_id: self._user(owner_id, user) for template_id, user in in_use.items()},
             succeeds=self.rows.successors(owner_id),
         )
         by_name = itertools.groupby(self._each(owner_id), key=lambda one: one.name)
         return [verdict for _name, group in by_name for verdict in retention.judge(rules, list(group), facts)]
+
+    def _user(self, owner_id: uuid.UUID, operation_id: uuid.UUID) -> str:
+        """Of another account's operation nothing is told."""
+        try:
+            is_own = self.operations.get(operation_id).owner_id == owner_id
+        except errors.OperationNotFound:  # it has ended meanwhile, and was dropped
+            is_own = True
+        return f"operation {operation_id}" if is_own else "a deploy of another account"
 
     def _each(self, owner_id: uuid.UUID) -> Iterator[templates.Template]:
         page = self.rows.list(owner_id, listing.TemplateQuery(limit=_PAGE))

@@ -1,4 +1,4 @@
-"""The catalogue: list, show and edit templates."""
+"""The catalogue: list, show and edit templates. Shown is what the account may see, edited only what is its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from estampe.catalogue import profiles, views
 from estampe.db import template_moves
 from estampe.db import templates as template_rows
-from estampe.model import characteristics, listing, manifest
+from estampe.model import characteristics, listing, manifest, sight
 from estampe.model import template as templates
 from estampe.store import base as stores
 from estampe.store import manifests
@@ -22,19 +22,25 @@ class TemplateService:
     store: stores.Store
     rows: template_rows.Templates
 
-    def list(self, owner_id: uuid.UUID, query: listing.TemplateQuery) -> listing.Page[templates.Template]:
-        """A page of the account's templates. Raises: errors.InvalidRequest."""
-        return self.rows.list(owner_id, query)
+    def list(self, account_id: uuid.UUID, query: listing.TemplateQuery) -> listing.Page[sight.Seen]:
+        """A page of what the account sees in the query's scopes. Raises: errors.InvalidRequest."""
+        return self.rows.visible.list(account_id, query)
 
-    def get(self, owner_id: uuid.UUID, reference: str) -> views.TemplateDetail:
+    def seen(self, account_id: uuid.UUID, template_id: uuid.UUID) -> sight.Seen:
+        """As the account sees it. Raises: errors.TemplateNotFound."""
+        return self.rows.visible.resolve(account_id, str(template_id))
+
+    def get(self, account_id: uuid.UUID, reference: str) -> views.TemplateDetail:
         """One, with what its manifest says. Raises: errors.TemplateNotFound, errors.ManifestCorrupt."""
-        found = self.rows.resolve(owner_id, reference)
+        seen = self.rows.visible.resolve(account_id, reference)
+        found = seen.template
         is_complete = found.state in templates.COMPLETE
+        summary = _summary(manifests.get(self.store, found.id)) if is_complete else None
         return views.TemplateDetail(
-            template=found,
-            manifest=_summary(manifests.get(self.store, found.id)) if is_complete else None,
-            successor=self._named(owner_id, found.successor_id),
-            parent=self._named(owner_id, found.parent_id, found.parent_name),
+            seen=seen,
+            manifest=summary if summary is None or seen.is_own else views.opened(summary),
+            successor=self._named(account_id, found.successor_id),
+            parent=self._named(account_id, found.parent_id, found.parent_name),
         )
 
     def edit(
@@ -103,12 +109,11 @@ class TemplateService:
 
         return self.rows.change_characteristics(found.id, changed, etags=etags)
 
-    def _named(self, owner_id: uuid.UUID, template_id: uuid.UUID | None, last_name: str | None = None) -> str | None:
-        """Another account's (its server was assigned to this one) is told as one that is gone: by its id."""
+    def _named(self, account_id: uuid.UUID, template_id: uuid.UUID | None, last_name: str | None = None) -> str | None:
         if template_id is None:
             return None
-        found = self.rows.find_by_ids([template_id], owner_id=owner_id).get(template_id)
-        return templates.origin(found, template_id=template_id, last_name=last_name)
+        found = self.rows.visible.find(account_id, template_id)
+        return sight.origin(found, template_id=template_id, last_name=last_name)
 
 
 def _summary(found: manifest.Manifest) -> views.ManifestSummary:

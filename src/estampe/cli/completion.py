@@ -9,10 +9,13 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from estampe.model import visibility
+
 if TYPE_CHECKING:
     from estampe.client import client
 
 _MAX_NAMES: Final = 200
+_MAX_LISTED: Final = 2000  # of templates, which have several versions each
 _PATIENCE_SECONDS: Final = 2.0
 _ASKED_BY: Final = "_ESTAMPE_COMPLETE"  # what Typer's scripts for the shells set
 
@@ -23,10 +26,15 @@ def servers(incomplete: str) -> list[str]:
 
 
 def templates(incomplete: str) -> list[str]:
-    """Names of templates; with `web@` typed, their versions."""
-    if "@" in incomplete:
-        return _names(lambda daemon: [template.reference for template in daemon.list_templates()], incomplete)
-    return _names(lambda daemon: [template.name for template in daemon.list_templates()], incomplete)
+    """Names of templates; with `web@` typed, their versions; with `acme/` typed, those of others that are shared or public."""
+    others = [visibility.Scope.SHARED, visibility.Scope.PUBLIC] if "/" in incomplete else []
+    name = f"{incomplete.rpartition('/')[2].partition('@')[0]}*" if others else None
+
+    def ask(daemon: client.Client) -> list[str]:
+        found = daemon.list_templates(scopes=others, name=name, limit=_MAX_LISTED)
+        return [each.reference if "@" in incomplete else each.reference.partition("@")[0] for each in found]
+
+    return _names(ask, incomplete)
 
 
 def operations(incomplete: str) -> list[str]:
@@ -87,4 +95,4 @@ def _names(ask: Callable[[client.Client], list[str]], incomplete: str) -> list[s
 
 
 def _is_word(name: str) -> bool:
-    return all(character.isalnum() or character in "._@+-" for character in name)
+    return all(character.isalnum() or character in "._@+-/" for character in name)

@@ -7,7 +7,7 @@ from typing import Final
 from estampe import errors
 
 _OPTIONS: Final = {
-    "address": "--address", "addresses": "--address", "count": "--count", "cpus": "--cpus", "dns": "--dns",
+    "address": "--address", "publishers": "PUBLISHER", "addresses": "--address", "count": "--count", "cpus": "--cpus", "dns": "--dns",
     "format": "--format", "gateway": "--gateway", "gateways": "--gateway", "grace_seconds": "--grace",
     "hostname": "--hostname", "keep_days": "--keep-days", "keep_last": "--keep-last", "limit": "--limit",
     "account": "--account", "action": "--action", "actor": "--actor", "expires_at": "--expires", "role": "--role",
@@ -22,7 +22,7 @@ _OPTIONS: Final = {
 _CHARACTERISTICS: Final = {"tuned_for", "least", "recommended", "tuned"}
 _OF_COMMAND: Final = {
     ("deploy", "name"): "NAME", ("account", "name"): "NAME", ("api-key", "name"): "NAME", ("member", "name"): "NAME",
-    ("user", "name"): "USER", ("login", "name"): "USER",
+    ("user", "name"): "USER", ("template", "account"): "--with", ("login", "name"): "USER",
 }  # fmt: skip
 
 

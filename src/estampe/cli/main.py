@@ -21,10 +21,12 @@ from estampe.cli import (
     member,
     operation,
     profile,
+    publisher,
     quota,
     retention,
     server,
     session,
+    sharing,
     sign_in,
     store,
     template,
@@ -57,7 +59,15 @@ template.app.command("restore")(template_life.restore_template)
 template.app.command("protect")(template_life.protect_template)
 template.app.command("unprotect")(template_life.unprotect_template)
 template.app.command("purge")(template_life.purge_template)
+template.app.command("share")(sharing.share_template)
+template.app.command("unshare")(sharing.unshare_template)
+template.app.command("shares")(sharing.list_shares)
+template.app.command("publish")(sharing.publish_template)
+template.app.command("unpublish")(sharing.unpublish_template)
+template.app.command("hide")(sharing.hide_template)
+template.app.command("unhide")(sharing.unhide_template)
 template.app.command("servers")(template_life.list_servers_of_template)
+app.add_typer(publisher.app, name="publisher")
 app.add_typer(retention.app, name="retention")
 app.add_typer(profile.app, name="profile")
 app.command("deploy")(deploy.deploy_template)

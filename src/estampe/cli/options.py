@@ -16,7 +16,7 @@ Server = Annotated[
 Template = Annotated[
     str,
     typer.Argument(
-        help="A template: `web` (newest version that can be deployed), `web@3` or its id.",
+        help="A template: `web` (newest version that can be deployed), `web@3` or its id; another account's: `acme/web@3`.",
         autocompletion=completion.templates,
         metavar="TEMPLATE",
     ),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from estampe import units
 from estampe.cli import characteristics, describe, options, output, summary, terminal, text
-from estampe.model import listing
+from estampe.model import listing, visibility
 from estampe.model import template as templates
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ app = typer.Typer(
 _COLUMNS = (
     text.Column("TEMPLATE"),
     text.Column("STATE"),
+    text.Column("SEEN BY"),
     text.Column("SIZE", is_right=True),
     text.Column("DATA", is_right=True),
     text.Column("NEW", is_right=True),
@@ -34,6 +35,12 @@ _COLUMNS = (
     text.Column("GUEST"),
     text.Column("TAGS"),
 )
+
+_SEEN_BY: Final = {
+    visibility.Visibility.PRIVATE: None,
+    visibility.Visibility.SHARED: "some",
+    visibility.Visibility.PUBLIC: "all",
+}
 
 
 @app.command("list")
@@ -54,6 +61,14 @@ def list_templates(
     guest: Annotated[
         str | None, typer.Option("--guest", help="Only templates of these guests; a pattern, as '*debian*'.")
     ] = None,
+    is_mine: Annotated[
+        bool, typer.Option("--mine", help="Your account's own, as without --shared and --public.")
+    ] = False,
+    is_shared: Annotated[bool, typer.Option("--shared", help="Those that are shared with your account.")] = False,
+    is_public: Annotated[bool, typer.Option("--public", help="Those that are public.")] = False,
+    is_hidden: Annotated[
+        bool, typer.Option("--hidden", help="Those that your account has hidden, shared or public.")
+    ] = False,
     sort: Annotated[
         listing.TemplateSort, typer.Option("--sort", help="`-` is descending.")
     ] = listing.TemplateSort.NAME,
@@ -61,6 +76,7 @@ def list_templates(
 ) -> None:
     """List templates; by name, the newest version first, unless sorted otherwise.
 
+    Without --shared and --public they are your account's own; the others have their publisher before the name.
     SIZE is what a server gets, DATA what is stored of it before compression and deduplication, NEW what the capture
     added to the store.
 
@@ -69,6 +85,8 @@ def list_templates(
       estampe template list
       estampe template list 'web*' --tag production
       estampe template list --trashed
+      estampe template list --mine --shared
+      estampe template list --public --guest '*debian*'
       estampe template list --guest '*debian*' --sealed --sort -created
     """
     from estampe.client import client
@@ -83,6 +101,8 @@ def list_templates(
                 is_sealed=is_sealed,
                 guest=guest,
                 is_trashed=is_trashed,
+                scopes=_scopes(is_mine=is_mine, is_shared=is_shared, is_public=is_public, is_hidden=is_hidden),
+                is_hidden=is_hidden,
                 sort=sort,
             )
         )
@@ -248,6 +268,7 @@ def _table(listed: Sequence[template.Template]) -> list[str]:
         (
             found.reference,
             found.state.value,
+            _SEEN_BY[found.visibility],
             summary.size(found.logical_bytes),
             summary.size(found.data_bytes),
             summary.size(found.new_bytes),
@@ -268,10 +289,14 @@ def _details(found: template.TemplateDetail) -> list[str]:
             ("template", row.reference),
             ("id", row.id),
             ("state", row.state.value),
+            ("visibility", _visibility(row)),
+            ("you may", None if row.scope is visibility.Scope.MINE else row.right.value),
+            ("shared until", None if row.expires_at is None else f"{row.expires_at.astimezone():%Y-%m-%d %H:%M}"),
+            ("hidden", "yes" if row.is_hidden else None),
             ("successor", found.successor),
             ("protected", "yes" if row.is_protected else None),
             ("in the trash", _trash(row.trash)),
-            ("captured from", row.server_name),
+            ("captured from", row.server_name or None),
             ("which was deployed from", found.parent),
             ("created", f"{row.created_at.astimezone():%Y-%m-%d %H:%M:%S %z}"),
             ("note", row.note or None),
@@ -291,6 +316,24 @@ def _details(found: template.TemplateDetail) -> list[str]:
         *describe.section("sealing", _sealing(manifest.sealing)),
         *describe.recorded_configuration(manifest.configuration),
     ]
+
+
+def _visibility(row: template.Template) -> str:
+    told = row.visibility.value
+    if row.scope is not visibility.Scope.MINE:
+        return f"{told}, by {row.publisher}"
+    if row.publication is None:
+        return told
+    public = row.publication
+    since = f"since {public.at.astimezone():%Y-%m-%d %H:%M}, by {public.by}: {public.right.value}"
+    return f"{told} as {row.full_reference} {since}{f' ({public.note})' if public.note else ''}"
+
+
+def _scopes(*, is_mine: bool, is_shared: bool, is_public: bool, is_hidden: bool) -> list[visibility.Scope]:
+    """What is asked for; of what is hidden all, since nothing of one's own is."""
+    asked = {visibility.Scope.MINE: is_mine, visibility.Scope.SHARED: is_shared, visibility.Scope.PUBLIC: is_public}
+    chosen = [scope for scope, is_chosen in asked.items() if is_chosen]
+    return chosen or ([visibility.Scope.SHARED, visibility.Scope.PUBLIC] if is_hidden else [])
 
 
 def _trash(trash: template.Trash | None) -> str | None:
@@ -321,7 +364,7 @@ def _guest(guest: template.Guest | None) -> list[str]:
     facts = text.pairs(
         [
             ("system", guest.product),
-            ("host name", guest.hostname),
+            ("host name", guest.hostname or None),
             ("packages", guest.package_count),
             ("root", guest.root_device),
             ("cloud-init", _yes(guest.has_cloud_init)),

@@ -129,20 +129,26 @@ def list_servers_of_template(
 ) -> None:
     """List the servers of this host that were deployed from a template, which may be in the trash: whom to recall.
 
+    Of servers in other accounts its owner is told how many there are, by account where it was shared.
+
     \b
     Examples:
       estampe template servers web@3
       estampe template servers web --all-versions --output json | jq -r '.servers[].name'
     """
     from estampe.client import client
-    from estampe.schemas import server as schemas
 
     with client.Client() as daemon:
-        servers = list(daemon.list_servers_of_template(reference, is_every_version=is_every_version))
+        found = daemon.list_servers_of_template(reference, is_every_version=is_every_version)
     if form is output.Output.JSON:
-        terminal.document(schemas.ServerList(servers=servers, next=None))
-    else:
-        terminal.say(server.table(servers))
+        terminal.document(found)
+        return
+    lines = server.table(found.servers)
+    for other in found.elsewhere:
+        whose = f"account {other.account}" if other.account else "accounts that deployed it while it was public"
+        lines += ["", text.plain(f"{other.count} of {whose}")]
+        lines += server.table(other.servers) if other.servers else []
+    terminal.say(lines)
 
 
 def _say(found: template.Template, form: output.Output) -> None:

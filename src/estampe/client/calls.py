@@ -11,7 +11,7 @@ from estampe.client import exchange
 from estampe.client.call import Call, Listing, Watch, nothing
 from estampe.model import account as accounts
 from estampe.model import audit as entries
-from estampe.model import listing, power
+from estampe.model import listing, power, visibility
 from estampe.model import operation as operations
 from estampe.model import retention as rules
 from estampe.model import session as sessions
@@ -25,6 +25,7 @@ from estampe.schemas import (
     deploy,
     oidc,
     operation,
+    publishing,
     retention,
     server,
     session,
@@ -134,7 +135,7 @@ def start_deployment(request: deploy.DeployRequest, *, idempotency_key: str | No
 # --- templates --------------------------------------------------------------------------------------------------------
 
 
-def list_templates(
+def list_templates(  # noqa: PLR0913 - a list has as many filters as it has
     *,
     name: str | None = None,
     tag: str | None = None,
@@ -142,13 +143,19 @@ def list_templates(
     is_sealed: bool | None = None,
     guest: str | None = None,
     is_trashed: bool = False,
+    scopes: Sequence[visibility.Scope] = (),
+    is_hidden: bool = False,
     sort: listing.TemplateSort = listing.TemplateSort.NAME,
     limit: int | None = None,
 ) -> Listing[template.TemplateList, template.Template]:
-    """Templates that fit; `name` and `guest` are patterns. The trash only where it, or its state, is asked for."""
+    """Templates that fit; `name` and `guest` are patterns. The trash only where it, or its state, is asked for.
+
+    Without `scopes` the account's own; `is_hidden` gives what it has hidden of others'.
+    """
     query = {
         "name": name, "tag": tag, "state": [state.value for state in states], "is_sealed": is_sealed, "guest": guest,
-        "is_trashed": is_trashed or None, "sort": sort.value, "limit": min(_PAGE, limit or _PAGE),
+        "is_trashed": is_trashed or None, "scope": [scope.value for scope in scopes],
+        "is_hidden": is_hidden or None, "sort": sort.value, "limit": min(_PAGE, limit or _PAGE),
     }  # fmt: skip
 
     def page(after: str | None) -> Call[template.TemplateList]:
@@ -267,17 +274,54 @@ def purge_template(reference: str, *, if_match: str | None = None) -> Call[None]
     )
 
 
-def list_servers_of_template(
-    reference: str, *, is_every_version: bool = False
-) -> Listing[server.ServerList, server.Server]:
-    """The servers that were deployed from it, or from all versions of its name."""
-    query = {"is_every_version": is_every_version or None}
+def list_servers_of_template(reference: str, *, is_every_version: bool = False) -> Call[server.DeployedList]:
+    """The servers that were deployed from it, or from all versions of its name, and where others have some."""
+    return Call(
+        read=server.DeployedList.model_validate_json,
+        method="GET",
+        path=f"{_template(reference)}/servers",
+        query={"is_every_version": is_every_version or None},
+    )
 
-    def page(_after: str | None) -> Call[server.ServerList]:
-        read = server.ServerList.model_validate_json
-        return Call(read=read, method="GET", path=f"{_template(reference)}/servers", query=query)
 
-    return Listing(page=page, items=lambda found: found.servers, next=lambda found: found.next)
+# --- who else may see templates ---------------------------------------------------------------------------------------
+
+
+def list_shares(reference: str) -> Call[template.ShareList]:
+    """Whom it is shared with."""
+    return Call(read=template.ShareList.model_validate_json, method="GET", path=f"{_template(reference)}/shares")
+
+
+def share_template(reference: str, account: str, request: template.ShareRequest) -> Call[template.Share]:
+    """Share it with an account, or change how it is shared."""
+    return Call(read=template.Share.model_validate_json, method="PUT", path=_share(reference, account), body=request)
+
+
+def unshare_template(reference: str, account: str) -> Call[None]:
+    """Share it with an account no longer."""
+    return Call(read=nothing, method="DELETE", path=_share(reference, account))
+
+
+def publish_template(
+    reference: str, request: template.PublishRequest, *, if_match: str | None = None
+) -> Call[template.Template]:
+    """Let every account see it; with `if_match`, an ETag, only as the caller has seen it."""
+    return _move(reference, "publish", if_match, request)
+
+
+def unpublish_template(reference: str, *, if_match: str | None = None) -> Call[template.Template]:
+    """Public no longer; with `if_match`, an ETag, only as the caller has seen it."""
+    return _move(reference, "unpublish", if_match)
+
+
+def hide_template(reference: str) -> Call[template.Template]:
+    """Leave another account's template out of lists."""
+    return _move(reference, "hide", None)
+
+
+def unhide_template(reference: str) -> Call[template.Template]:
+    """Show it in lists again."""
+    return _move(reference, "unhide", None)
 
 
 # --- retention rules --------------------------------------------------------------------------------------------------
@@ -518,6 +562,31 @@ def edit_quota(reference: str, request: account.QuotaRequest) -> Call[account.Qu
     )
 
 
+def get_publishing(reference: str) -> Call[publishing.Publishing]:
+    """What it may publish, and whose templates it takes."""
+    return Call(read=publishing.Publishing.model_validate_json, method="GET", path=f"{_account(reference)}/publishing")
+
+
+def allow_publishing(reference: str, request: publishing.AllowRequest) -> Call[publishing.Publishing]:
+    """Let it make templates public, or no longer."""
+    return Call(
+        read=publishing.Publishing.model_validate_json,
+        method="PUT",
+        path=f"{_account(reference)}/publishing",
+        body=request,
+    )
+
+
+def limit_publishers(reference: str, request: publishing.LimitRequest) -> Call[publishing.Publishing]:
+    """Let it see the templates of some publishers only, or everybody's."""
+    return Call(
+        read=publishing.Publishing.model_validate_json,
+        method="PUT",
+        path=f"{_account(reference)}/publishers",
+        body=request,
+    )
+
+
 # --- people -----------------------------------------------------------------------------------------------------------
 
 
@@ -723,7 +792,12 @@ def _server(reference: str) -> str:
 
 
 def _template(reference: str) -> str:
-    return f"/templates/{exchange.segment(reference, errors.TemplateNotFound(template=reference))}"
+    missing = errors.TemplateNotFound(template=reference)
+    return f"/templates/{exchange.segment(reference, missing, has_publisher=True)}"
+
+
+def _share(reference: str, account: str) -> str:
+    return f"{_template(reference)}/shares/{exchange.segment(account, errors.AccountNotFound(account=account))}"
 
 
 def _operation(reference: str) -> str:

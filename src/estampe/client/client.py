@@ -53,7 +53,15 @@ class Routes:
     purge_template = Ask(calls.purge_template)
     replace_characteristics = Ask(calls.replace_characteristics)
     change_characteristics = Ask(calls.change_characteristics)
-    list_servers_of_template = Each(calls.list_servers_of_template)
+    list_servers_of_template = Ask(calls.list_servers_of_template)
+
+    list_shares = Ask(calls.list_shares)
+    share_template = Ask(calls.share_template)
+    unshare_template = Ask(calls.unshare_template)
+    publish_template = Ask(calls.publish_template)
+    unpublish_template = Ask(calls.unpublish_template)
+    hide_template = Ask(calls.hide_template)
+    unhide_template = Ask(calls.unhide_template)
 
     list_retention_rules = Ask(calls.list_retention_rules)
     set_retention_rule = Ask(calls.set_retention_rule)
@@ -90,6 +98,9 @@ class Routes:
     delete_account = Ask(calls.delete_account)
     get_quota = Ask(calls.get_quota)
     edit_quota = Ask(calls.edit_quota)
+    get_publishing = Ask(calls.get_publishing)
+    allow_publishing = Ask(calls.allow_publishing)
+    limit_publishers = Ask(calls.limit_publishers)
 
     list_members = Each(calls.list_members)
     add_member = Ask(calls.add_member)

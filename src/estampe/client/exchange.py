@@ -203,8 +203,11 @@ class Following:
             raise failure
 
 
-def segment(reference: str, missing: errors.NotFound) -> str:
-    """`reference` as one segment of a path. Raises: `missing` where no path can name it, so nothing can have that name."""
-    if not reference or "/" in reference or reference in {".", ".."}:
+def segment(reference: str, missing: errors.NotFound, *, has_publisher: bool = False) -> str:
+    """`reference` as one segment of a path; with `has_publisher` it may hold a slash, which is written `%2F`.
+
+    Raises: `missing` where no path can name it, so nothing can have that name.
+    """
+    if not reference or ("/" in reference and not has_publisher) or reference in {".", ".."}:
         raise missing
     return urllib.parse.quote(reference, safe="@", errors="backslashreplace")

@@ -12,7 +12,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import database, paging, quotas, schema
+from estampe.db import database, paging, quotas, schema, visible_templates
 from estampe.model import listing, operation
 
 _table = schema.operations
@@ -62,13 +62,14 @@ class Operations:
 
     def add(  # noqa: PLR0913 - the columns of a new row
         self, *, id: uuid.UUID, owner_id: uuid.UUID, kind: operation.Kind, subject: str, request: dict[str, Any],
-        locks: Sequence[Lock] = (), demand: quotas.Demand | None = None, created_at: datetime.datetime,
-        request_id: str | None = None,
+        locks: Sequence[Lock] = (), demand: quotas.Demand | None = None, uses: Sequence[visible_templates.Use] = (),
+        created_at: datetime.datetime, request_id: str | None = None,
     ) -> operation.Operation:  # fmt: skip
         """A QUEUED operation that holds `locks` until it ends: both or neither. The same id again gives what is there.
 
-        `demand` is what it will add to what its account has; it is reserved until the operation ends.
-        Raises: LockHeld, errors.QuotaExceeded.
+        `demand` is what it will add to what its account has; it is reserved until the operation ends. `uses` are templates that
+        the account must still see now that they are locked.
+        Raises: LockHeld, errors.QuotaExceeded, errors.TemplateNotFound.
         """
         with self._db.write() as connection:
             found = _find(connection, id)
@@ -76,6 +77,8 @@ class Operations:
                 return found
             for lock in locks:
                 _check_lock(connection, lock)
+            for use in uses:
+                visible_templates.check(connection, use, created_at)
             if demand is not None:
                 quotas.check(connection, owner_id, demand)
             row = {

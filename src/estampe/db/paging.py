@@ -59,7 +59,10 @@ class Order:
             same = [each.column == value for each, value in zip(self.keys[:index], bound[:index], strict=True)]
             beyond = key.column < bound[index] if key.is_descending else key.column > bound[index]
             cases.append(sa.and_(*same, beyond))
-        return sa.or_(*cases)
+        # The first key alone, once more: that is where an index can begin, which neither database finds in the cases.
+        first = self.keys[0]
+        begin = first.column <= bound[0] if first.is_descending else first.column >= bound[0]
+        return sa.and_(begin, sa.or_(*cases))
 
 
 def _typed(value: Any, key: Key) -> Any:

@@ -2,6 +2,9 @@
 
     accounts ──< servers
        ├───────< templates ──< template_tags
+       ├───────< template_shares >── templates
+       ├───────< hidden_templates >── templates
+       ├───────< allowed_publishers >── accounts
        ├───────< template_versions
        ├───────< retention_rules
        ├───────< operations ─< operation_locks, operation_reservations
@@ -13,7 +16,8 @@
 Changing a table here asks for a migration in `migrations/versions`; a test compares the two. `templates.server_id`,
 `templates.parent_id`, `templates.successor_id`, `servers.template_id` and `template_versions.template_id` are facts about the
 past, not references: what they name may be gone; so is all of `audit_entries`. `templates.parent_name` and
-`servers.template_name` are filled when it goes.
+`servers.template_name` are filled when it goes; of another account's template from the start, since what is not shared any more
+cannot be looked up.
 """
 
 from __future__ import annotations
@@ -73,6 +77,8 @@ accounts: Final = sa.Table(
     # Always set. SQLite adds no column that may not be null without a constant default, and copying this table, as
     # Alembic would, breaks every reference to it.
     sa.Column("created_at", UtcDateTime, nullable=True),
+    sa.Column("may_publish", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("is_limited", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 servers: Final = sa.Table(
@@ -88,6 +94,8 @@ servers: Final = sa.Table(
     sa.Column("cpus", sa.Integer, nullable=False, server_default="0"),
     sa.Column("memory_bytes", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("volume_bytes", sa.BigInteger, nullable=True),
+    # By which way the account of the server saw the template, where that is another's: shared or public.
+    sa.Column("template_scope", sa.Text, nullable=True),
 )
 
 templates: Final = sa.Table(
@@ -117,8 +125,51 @@ templates: Final = sa.Table(
     sa.Column("state_before", sa.Text, nullable=True),
     _revision(),
     sa.Column("characteristics", sa.JSON(none_as_null=True), nullable=True),
+    # Of a public template, and null together of any other.
+    sa.Column("published_at", UtcDateTime, nullable=True),
+    sa.Column("published_by", sa.Text, nullable=True),
+    sa.Column("publication_right", sa.Text, nullable=True),
+    sa.Column("publication_note", sa.Text, nullable=True),
     sa.UniqueConstraint("owner_id", "name", "version"),
     sa.Index(None, "owner_id", "created_at"),
+)
+
+# The public templates in the orders in which they are listed: few rows of a large table, so only those are indexed.
+for _name, _keys in {
+    "ix_templates_public_name": (templates.c.name, templates.c.version.desc(), templates.c.id),
+    "ix_templates_public_created_at": (templates.c.created_at, templates.c.id),
+}.items():
+    sa.Index(
+        _name, *_keys, sqlite_where=templates.c.published_at.is_not(None),
+        postgresql_where=templates.c.published_at.is_not(None),
+    )  # fmt: skip
+
+# Both found from either side: what an account is given, by the primary key; whom a template is shared with, by the index.
+template_shares: Final = sa.Table(
+    "template_shares",
+    metadata,
+    sa.Column("account_id", sa.Uuid, sa.ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("template_id", sa.Uuid, sa.ForeignKey("templates.id", ondelete="CASCADE"), primary_key=True, index=True),
+    sa.Column("right", sa.Text, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=True),
+    sa.Column("shared_at", UtcDateTime, nullable=False),
+    sa.Column("shared_by", sa.Text, nullable=False),
+)
+
+hidden_templates: Final = sa.Table(
+    "hidden_templates",
+    metadata,
+    sa.Column("account_id", sa.Uuid, sa.ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("template_id", sa.Uuid, sa.ForeignKey("templates.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
+# Whose templates an account takes, where `accounts.is_limited` says that it does not take everybody's.
+allowed_publishers: Final = sa.Table(
+    "allowed_publishers",
+    metadata,
+    sa.Column("account_id", sa.Uuid, sa.ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("publisher_id", sa.Uuid, sa.ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True, index=True),
 )
 
 retention_rules: Final = sa.Table(

@@ -38,6 +38,11 @@ def move(
     return template_reading.get(connection, present.id)
 
 
+def touch(connection: sa.Connection, template_id: uuid.UUID) -> None:
+    """Raise its revision for a change that is in rows of their own: its tags, or whom it is shared with."""
+    connection.execute(sa.update(_table).where(_table.c.id == template_id).values(note=_table.c.note))
+
+
 def to_kept(
     connection: sa.Connection, present: template.Template, state: template.State, *, successor_id: uuid.UUID | None
 ) -> template.Template:
@@ -90,17 +95,29 @@ def check_successor(connection: sa.Connection, present: template.Template, succe
         raise template_reading.forbidden(successor, "a successor must be active")
 
 
+def check_may_publish(connection: sa.Connection, present: template.Template) -> None:
+    """That its account may make templates public. Raises: errors.PublishingNotAllowed."""
+    accounts = schema.accounts
+    query = sa.select(accounts.c.name, accounts.c.may_publish).where(accounts.c.id == present.owner_id)
+    owner = connection.execute(query).one()
+    if not owner.may_publish:
+        raise errors.PublishingNotAllowed(account=owner.name)
+
+
 def leave_name(connection: sa.Connection, gone: template.Template) -> None:
-    """Leave its last name with what came from it and is its account's: its row is about to go."""
+    """Leave its last name with the servers and templates that came from it: its row is about to go.
+
+    Those of other accounts have it already, and with the publisher.
+    """
     servers = schema.servers
     query = sa.update(servers).where(servers.c.template_id == gone.id, servers.c.owner_id == gone.owner_id)
     connection.execute(query.values(template_name=gone.reference))
-    children = sa.update(_table).where(_table.c.parent_id == gone.id, _table.c.owner_id == gone.owner_id)
-    connection.execute(children.values(parent_name=gone.reference))
+    of_owner = (_table.c.parent_id == gone.id, _table.c.owner_id == gone.owner_id)
+    connection.execute(sa.update(_table).where(*of_owner).values(parent_name=gone.reference))
 
 
 _ADVICE: Final = {
-    template.State.CAPTURING: "it is being captured: cancel that operation instead",
+    template.State.CAPTURING: "it is being captured: wait for that operation, or cancel it",
     template.State.ACTIVE: "delete it first (`estampe template delete`)",
     template.State.DEPRECATED: "delete it first (`estampe template delete`)",
     template.State.DISABLED: "delete it first (`estampe template delete`)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import uuid
 from collections.abc import Collection
 from typing import Any, Final
@@ -11,12 +12,16 @@ import sqlalchemy as sa
 from estampe import errors
 from estampe.db import schema
 from estampe.model import characteristics as traits  # a column has the module's name
-from estampe.model import record, template
+from estampe.model import record, template, visibility
 
 _table = schema.templates
 _tags = schema.template_tags
 # Without them a row is in no trash.
 NO_TRASH: Final = {"trashed_at": None, "trashed_by": None, "purge_at": None, "state_before": None}
+# And it is not public.
+NO_PUBLICATION: Final = {
+    "published_at": None, "published_by": None, "publication_right": None, "publication_note": None,
+}  # fmt: skip
 
 
 def find(connection: sa.Connection, template_id: uuid.UUID) -> template.Template | None:
@@ -61,7 +66,16 @@ def _template(row: sa.RowMapping, tags: tuple[str, ...]) -> template.Template:
     state = template.State(values.pop("state"))
     is_trashed = state is template.State.TRASHED
     trash = template.Trash(at=at, by=by, until=until, state_before=template.State(before)) if is_trashed else None
-    return template.Template(**values, state=state, tags=tags, trash=trash, characteristics=characteristics)
+    publication = _publication(*(values.pop(name) for name in NO_PUBLICATION))
+    return template.Template(
+        **values, state=state, tags=tags, trash=trash, characteristics=characteristics, publication=publication
+    )
+
+
+def _publication(at: datetime.datetime | None, by: str, right: str, note: str) -> visibility.Publication | None:
+    if at is None:
+        return None
+    return visibility.Publication(at=at, by=by, terms=visibility.Terms(right=visibility.Right(right), note=note))
 
 
 def forbidden(present: template.Template, advice: str) -> errors.TemplateStateForbids:

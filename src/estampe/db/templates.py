@@ -11,23 +11,26 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import accounts, database, paging, schema, template_lists, template_moves, template_reading
+from estampe.db import accounts, database, schema, template_moves, template_reading, visible_templates
 from estampe.model import characteristics as traits  # columns and arguments have the module's name
-from estampe.model import listing, record, template
+from estampe.model import listing, record, template, visibility
 
 _table = schema.templates
 _tags = schema.template_tags
 _given = schema.template_versions
-# By name and version everything is found that its owner may do something about.
-_NAMED: Final = tuple(template.COMPLETE)
 _ALL: Final = listing.TemplateQuery()
+
+
+def _utc_now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
 
 
 class Templates:
     """The catalogue's rows. A row is published last, when all it names is durable, and removed last."""
 
-    def __init__(self, db: database.Database) -> None:
+    def __init__(self, db: database.Database, *, clock: Callable[[], datetime.datetime] = _utc_now) -> None:
         self._db = db
+        self.visible = visible_templates.VisibleTemplates(db, clock=clock)
 
     def reserve(  # noqa: PLR0913 - a row is made of what is known of it
         self, *, id: uuid.UUID, owner_id: uuid.UUID, name: str, note: str, tags: Sequence[str],
@@ -45,15 +48,16 @@ class Templates:
             found = template_reading.find(connection, id)
             if found is not None:
                 return found
+            parent_id, parent_name = _origin_of(connection, server_id)
             new = template.Template(
                 id=id, owner_id=owner_id, name=name, version=template_reading.last_version(connection, owner_id, name) + 1,
                 state=template.State.CAPTURING, note=note, tags=tuple(dict.fromkeys(tags)), server_id=server_id,
                 server_name=server_name, created_at=created_at, logical_bytes=None, data_bytes=None, new_bytes=None,
-                is_sealed=None, guest_product=None, parent_id=_origin_of(connection, server_id),
+                is_sealed=None, guest_product=None, parent_id=parent_id, parent_name=parent_name,
                 characteristics=_said(characteristics),
             )  # fmt: skip
             values = dataclasses.asdict(new) | {"characteristics": _record(new.characteristics)}
-            del values["tags"], values["trash"]
+            del values["tags"], values["trash"], values["publication"]
             connection.execute(sa.insert(_table).values(values))
             _set_tags(connection, id, new.tags)
             return new
@@ -125,6 +129,40 @@ class Templates:
             if present.is_protected is is_protected:
                 return present
             return template_moves.move(connection, present, present.state, is_protected=is_protected)
+
+    def make_public(
+        self, template_id: uuid.UUID, publication: visibility.Publication, *, needs_permission: bool,
+        is_unsealed_accepted: bool, etags: Collection[str] | None = None,
+    ) -> template.Template:  # fmt: skip
+        """Let everybody see it; again, with other terms, is fine. With `needs_permission`, its account must be allowed to publish.
+
+        Raises: errors.TemplateNotFound, errors.TemplateStateForbids, errors.TemplateChanged, errors.PublishingNotAllowed,
+        errors.TemplateNotSealed.
+        """
+        with self._db.write() as connection:
+            present = template_reading.get_unchanged(connection, template_id, etags)
+            template_moves.check_state(present, template.KEPT)
+            if needs_permission:
+                template_moves.check_may_publish(connection, present)
+            if not present.is_sealed and not is_unsealed_accepted:
+                raise errors.TemplateNotSealed(template=present.reference)
+            if present.publication is not None and present.publication.terms == publication.terms:
+                return present
+            return template_moves.move(
+                connection, present, present.state, published_at=publication.at, published_by=publication.by,
+                publication_right=publication.terms.right, publication_note=publication.terms.note,
+            )  # fmt: skip
+
+    def make_private(self, template_id: uuid.UUID, *, etags: Collection[str] | None = None) -> template.Template:
+        """Public no longer; those that it is shared with see it as before. Not public already is fine.
+
+        Raises: errors.TemplateNotFound, errors.TemplateChanged.
+        """
+        with self._db.write() as connection:
+            present = template_reading.get_unchanged(connection, template_id, etags)
+            if present.publication is None:
+                return present
+            return template_moves.move(connection, present, present.state, **template_reading.NO_PUBLICATION)
 
     def trash(
         self, template_id: uuid.UUID, *, by: str, at: datetime.datetime, until: datetime.datetime, unless_locked: str,
@@ -204,41 +242,15 @@ class Templates:
             return template_reading.get(connection, template_id)
 
     def resolve(self, owner_id: uuid.UUID, reference: str) -> template.Template:
-        """The account's template of that name (newest deployable version), `name@version` (COMPLETE) or id (any state).
+        """The account's own template, to do something about it; named as `visible` says.
 
-        Raises: errors.TemplateNotFound, of it errors.NoDeployableVersion where the name has none but other versions.
+        Raises: errors.TemplateNotFound, errors.NoDeployableVersion, errors.TemplateNotOwned where it is another's that the
+        account sees.
         """
-        parsed = template.parse_reference(reference)
-        query = sa.select(_table).where(_table.c.owner_id == owner_id)
-        if parsed.id is not None:
-            query = query.where(_table.c.id == parsed.id)
-        else:
-            states = tuple(template.DEPLOYABLE) if parsed.version is None else _NAMED
-            query = query.where(_table.c.name == parsed.name, _table.c.state.in_(states))
-            if parsed.version is not None:
-                query = query.where(_table.c.version == parsed.version)
-        with self._db.read() as connection:
-            found = template_reading.fetch(connection, query.order_by(_table.c.version.desc()).limit(1))
-            if not found:
-                raise _not_found(connection, owner_id, parsed, reference)
-        return found[0]
-
-    def find_by_ids(
-        self, template_ids: Collection[uuid.UUID], *, owner_id: uuid.UUID
-    ) -> dict[uuid.UUID, template.Template]:
-        """Those of the account that are there, by id, in whatever state."""
-        if not template_ids:
-            return {}
-        wanted = (_table.c.id.in_(tuple(template_ids)), _table.c.owner_id == owner_id)
-        with self._db.read() as connection:
-            found = template_reading.fetch(connection, sa.select(_table).where(*wanted))
-        return {each.id: each for each in found}
-
-    def list_versions(self, owner_id: uuid.UUID, name: str) -> list[template.Template]:
-        """All versions of a name in any state, the newest first."""
-        query = sa.select(_table).where(_table.c.owner_id == owner_id, _table.c.name == name)
-        with self._db.read() as connection:
-            return template_reading.fetch(connection, query.order_by(_table.c.version.desc()))
+        found = self.visible.resolve(owner_id, reference)
+        if not found.is_own:
+            raise errors.TemplateNotOwned(template=found.full_reference, publisher=found.publisher)
+        return found.template
 
     def successors(self, owner_id: uuid.UUID) -> dict[uuid.UUID, str]:
         """The ids that the account's templates name as their successors, with the reference of one that does."""
@@ -286,11 +298,10 @@ class Templates:
                 _check_free(connection, present, template.check_name(name))
                 if present.state in template.COMPLETE:
                     _give(connection, dataclasses.replace(present, name=name))
-            is_retagged = tags is not None and tuple(dict.fromkeys(tags)) != present.tags
-            if is_retagged or any(getattr(present, key) != value for key, value in values.items()):
-                # Tags are rows of their own, but a change of the template all the same: they raise its revision too.
-                kept = {"note": present.note}
-                connection.execute(sa.update(_table).where(_table.c.id == template_id).values(kept | values))
+            if any(getattr(present, key) != value for key, value in values.items()):
+                connection.execute(sa.update(_table).where(_table.c.id == template_id).values(values))
+            elif tags is not None and tuple(dict.fromkeys(tags)) != present.tags:
+                template_moves.touch(connection, template_id)
             if tags is not None:
                 _set_tags(connection, template_id, tags)
             return template_reading.get(connection, template_id)
@@ -313,33 +324,17 @@ class Templates:
             return template_moves.move(connection, present, present.state, characteristics=_record(changed))
 
     def list(self, owner_id: uuid.UUID, query: listing.TemplateQuery = _ALL) -> listing.Page[template.Template]:
-        """A page of the account's templates. Raises: errors.InvalidRequest where `after` is no cursor of that sort."""
-        order = paging.Order(query.sort, template_lists.ORDERS[query.sort])
-        wanted = sa.select(_table).where(_table.c.owner_id == owner_id, *template_lists.conditions(query))
-        with self._db.read() as connection:
-            found = template_reading.fetch(connection, order.apply(wanted, after=query.after, limit=query.limit))
-        return order.page(found, query.limit)
+        """A page of the account's own templates. Raises: errors.InvalidRequest where `after` is no cursor of that sort."""
+        page = self.visible.list(owner_id, dataclasses.replace(query, scopes=(visibility.Scope.MINE,)))
+        return listing.Page([each.template for each in page.items], page.next)
 
 
-def _not_found(
-    connection: sa.Connection, owner_id: uuid.UUID, parsed: template.Reference, reference: str
-) -> errors.TemplateNotFound:
-    """Of a name whose versions cannot be deployed it says why: the newest three are enough for people."""
-    if parsed.name is None or parsed.version is not None:
-        return errors.TemplateNotFound(template=reference)
-    query = sa.select(_table.c.version, _table.c.state).where(
-        _table.c.owner_id == owner_id, _table.c.name == parsed.name, _table.c.state.in_(_NAMED)
-    )
-    rows = connection.execute(query.order_by(_table.c.version.desc()).limit(3)).all()
-    if not rows:
-        return errors.TemplateNotFound(template=reference)
-    told = ", ".join(f"{parsed.name}@{row.version} is {row.state}" for row in rows)
-    return errors.NoDeployableVersion(template=parsed.name, versions=told, example=f"{parsed.name}@{rows[0].version}")
-
-
-def _origin_of(connection: sa.Connection, server_id: uuid.UUID | None) -> uuid.UUID | None:
-    query = sa.select(schema.servers.c.template_id).where(schema.servers.c.id == server_id)
-    return connection.execute(query).scalar()
+def _origin_of(connection: sa.Connection, server_id: uuid.UUID | None) -> tuple[uuid.UUID | None, str | None]:
+    """The template that the server came from, with its name where it could not be looked up later."""
+    servers = schema.servers
+    query = sa.select(servers.c.template_id, servers.c.template_name).where(servers.c.id == server_id)
+    row = connection.execute(query).one_or_none()
+    return (None, None) if row is None else (row.template_id, row.template_name)
 
 
 def _give(connection: sa.Connection, present: template.Template) -> None:

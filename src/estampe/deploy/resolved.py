@@ -6,7 +6,7 @@ import datetime
 import uuid as uuids  # a field has the name of the module, and pydantic would find that
 from dataclasses import dataclass
 
-from estampe.model import configuration
+from estampe.model import configuration, visibility
 from estampe.virt import base as virt
 
 
@@ -42,7 +42,7 @@ class Resolved:
     """All decisions of a deploy, recorded by its first step."""
 
     template_id: uuids.UUID
-    template: str  # web@3
+    template: str  # web@3, or acme/web@3 of another account
     servers: tuple[ResolvedServer, ...]
     cpus: int
     memory_bytes: int
@@ -56,3 +56,6 @@ class Resolved:
         virt.Setting, ...
     ] = ()  # what the template's characteristics ask for, and what the servers get of it
     warnings: tuple[str, ...] = ()  # of the template's life: it may be deprecated
+    template_scope: visibility.Scope | None = (
+        None  # by which way another account's template is seen; None: it is an own one
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import uuid
 from dataclasses import dataclass
 
@@ -10,13 +9,13 @@ from estampe import errors, units
 from estampe.db import operations as operation_rows
 from estampe.db import quotas as quota_rows
 from estampe.db import templates as template_rows
+from estampe.db import visible_templates
 from estampe.deploy import origin, resolve, seed, sizing
 from estampe.deploy import request as requests
 from estampe.deploy import resolved as decisions
 from estampe.guest import seed as guest_seed
 from estampe.jobs import dispatch, locks
-from estampe.model import manifest, operation, quota, record
-from estampe.model import template as catalogued
+from estampe.model import manifest, operation, quota, record, sight
 from estampe.servers import footprint
 from estampe.store import base as stores
 from estampe.store import manifests
@@ -36,7 +35,7 @@ class DeployService:
 
     def plan(self, owner_id: uuid.UUID, request: requests.DeployRequest) -> requests.DeployPlan:
         """What `start` would do; nothing is made. Raises as `start`."""
-        template, found, resolved = self._resolve(owner_id, request)
+        seen, found, resolved = self._resolve(owner_id, request)
         pool = self.host.get_pool(resolved.pool)
         sizes = {volume.target: volume.size_bytes for volume in resolved.servers[0].volumes}
         return requests.DeployPlan(
@@ -58,12 +57,12 @@ class DeployService:
             final_configuration=_final_configuration(request, resolved, found, sizes),
             warnings=_warnings(resolved, found, sizes),
             settings=resolved.settings,
-            tuned_for=template.characteristics.tuned_for if template.characteristics else None,
+            tuned_for=seen.template.characteristics.tuned_for if seen.template.characteristics else None,
         )
 
     def start(self, owner_id: uuid.UUID, request: requests.DeployRequest) -> operation.Operation:
         """Begin. Raises what `resolve.Resolver.resolve` raises, errors.TemplateNotFound, errors.QuotaExceeded."""
-        _template, _found, resolved = self._resolve(owner_id, request)
+        _seen, _found, resolved = self._resolve(owner_id, request)
         names = [server.name for server in resolved.servers]
         wanted = [
             operation_rows.Lock(locks.template(resolved.template_id), is_exclusive=False),
@@ -74,7 +73,7 @@ class DeployService:
         try:
             return self.dispatcher.start(
                 operation.Kind.DEPLOY, owner_id=owner_id, subject=subject, request={"deploy": asked}, locks=wanted,
-                demand=self._demand(owner_id, resolved),
+                demand=self._demand(owner_id, resolved), uses=(self._use(owner_id, resolved),),
             )  # fmt: skip
         except operation_rows.LockHeld as held:
             if held.key == locks.template(resolved.template_id):
@@ -89,6 +88,10 @@ class DeployService:
         except errors.OperationNotFound:
             return "a server of this host"
 
+    def _use(self, owner_id: uuid.UUID, resolved: decisions.Resolved) -> visible_templates.Use:
+        """Looked at once more when the lock is taken: until then it may have been unshared."""
+        return visible_templates.Use(account_id=owner_id, template_id=resolved.template_id, reference=resolved.template)
+
     def _demand(self, owner_id: uuid.UUID, resolved: decisions.Resolved) -> quota_rows.Demand:
         """As decided, not as asked: where the request says nothing, the template's characteristics do."""
         count = len(resolved.servers)
@@ -100,17 +103,17 @@ class DeployService:
 
     def _resolve(
         self, owner_id: uuid.UUID, request: requests.DeployRequest
-    ) -> tuple[catalogued.Template, manifest.Manifest, decisions.Resolved]:
-        template = origin.get(self.templates, owner_id, request.template)
-        found = manifests.get(self.store, template.id)
+    ) -> tuple[sight.Seen, manifest.Manifest, decisions.Resolved]:
+        seen = origin.get(self.templates, owner_id, request.template)
+        found = manifests.get(self.store, seen.template.id)
         resolved = self.resolver.resolve(
-            request, found, template=template.reference, at=dispatch.utc_now(), needs=template.characteristics
+            request, found, template=seen.reference, at=dispatch.utc_now(), needs=seen.template.characteristics
         )
-        resolved = dataclasses.replace(resolved, warnings=origin.warnings(self.templates, template))
+        resolved = origin.told(self.templates, owner_id, seen, resolved)
         for server in resolved.servers:
             if server.seed_name:
                 guest_seed.check(seed.content(server, request))  # an address or key that is wrong is told now
-        return template, found, resolved
+        return seen, found, resolved
 
 
 def _planned_volumes(
@@ -162,8 +165,8 @@ def _addressing(interface: requests.InterfaceRequest) -> str:
 def _warnings(resolved: decisions.Resolved, found: manifest.Manifest, sizes: dict[str, int]) -> tuple[str, ...]:
     warnings = [*resolved.warnings]
     if not found.sealing.is_sealed:
-        why = found.sealing.why_not
-        warnings.append(f"the template is not sealed ({why}): its servers may share the source's identity")
+        why = "" if resolved.template_scope else f" ({found.sealing.why_not})"  # which may name what is the owner's
+        warnings.append(f"the template is not sealed{why}: its servers may share the source's identity")
     if found.guest is None:
         warnings.append("the guest is not known: a first-boot seed is attached, whether it is read cannot be told")
     elif not resolved.is_seeded:

@@ -7,7 +7,6 @@ resolve ─▶ create volumes ─▶ hydrate <target> ... ─▶ configure ─�
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import shutil
 import uuid
@@ -84,15 +83,16 @@ class DeployWorkflow:
 
     def _resolve(self, work: runner.Work, request: requests.DeployRequest) -> decisions.Resolved:
         work.progress.phase("planning")
-        template = origin.get(self.templates, work.operation.owner_id, request.template)
+        owner_id = work.operation.owner_id
+        seen = origin.get(self.templates, owner_id, request.template)
         resolved = self.resolver.resolve(
             request,
-            self._manifest(template.id),
-            template=template.reference,
+            self._manifest(seen.template.id),
+            template=seen.reference,
             at=dispatch.utc_now(),
-            needs=template.characteristics,
+            needs=seen.template.characteristics,
         )
-        return dataclasses.replace(resolved, warnings=origin.warnings(self.templates, template))
+        return origin.told(self.templates, owner_id, seen, resolved)
 
     def _create_volumes(self, work: runner.Work, resolved: decisions.Resolved) -> dict[str, Any]:
         work.progress.phase("creating volumes")
@@ -180,6 +180,8 @@ class DeployWorkflow:
                     domain_uuid=server.uuid,
                     name=server.name,
                     template_id=resolved.template_id,
+                    template_name=resolved.template if resolved.template_scope else None,
+                    template_scope=resolved.template_scope,
                     created_at=resolved.decided_at,
                     cpus=resolved.cpus,
                     memory_bytes=resolved.memory_bytes,

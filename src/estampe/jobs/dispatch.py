@@ -12,6 +12,7 @@ from typing import Any, Final
 from estampe import correlation, errors
 from estampe.db import operations as operation_rows
 from estampe.db import quotas as quota_rows
+from estampe.db import visible_templates
 from estampe.jobs import base
 from estampe.model import listing, operation
 
@@ -41,10 +42,11 @@ class Dispatcher:
         request: dict[str, Any],
         locks: Sequence[operation_rows.Lock] = (),
         demand: quota_rows.Demand | None = None,
+        uses: Sequence[visible_templates.Use] = (),
     ) -> operation.Operation:
         """Add the row with its locks, then enqueue the workflow; a daemon cut off in between enqueues it at `runner.resume`.
 
-        Raises: db.operations.LockHeld, errors.QuotaExceeded.
+        Raises: db.operations.LockHeld, errors.QuotaExceeded, errors.TemplateNotFound.
         """
         added = self.rows.add(
             id=correlation.planned_operation_id() or uuid.uuid4(),
@@ -54,6 +56,7 @@ class Dispatcher:
             request=request,
             locks=locks,
             demand=demand,
+            uses=uses,
             created_at=self.now(),
             request_id=correlation.request_id(),
         )

@@ -15,9 +15,12 @@ from estampe import errors
 # accounts exist name the same owner everywhere. Servers that nobody was assigned belong to it.
 DEFAULT_ACCOUNT_ID: Final = uuid.UUID("e57a3be0-0000-4000-8000-000000000001")
 DEFAULT_ACCOUNT_NAME: Final = "default"
+# How the cloud operator's own account, the default one, is called where it publishes. No account can have the name, so
+# "published by the cloud" cannot be feigned.
+CLOUD: Final = "cloud"
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_NAME_RULE: Final = "1 to 63 of a-z, 0-9 and '-', beginning and ending with a letter or digit"
+_NAME_RULE: Final = f"1 to 63 of a-z, 0-9 and '-', beginning and ending with a letter or digit, and not '{CLOUD}'"
 _USER_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9._@+-]{0,126}[a-z0-9])?")
 _USER_NAME_RULE: Final = "1 to 128 of a-z, 0-9, '.', '_', '@', '+' and '-', beginning and ending with a letter or digit"
 LEAST_PASSWORD_CHARACTERS: Final = 12
@@ -85,9 +88,14 @@ class Member:
 
 def check_name(name: str) -> str:
     """`name` itself, fit to name an account. Raises: errors.InvalidName."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name) or name == CLOUD:
         raise errors.InvalidName(name=name, what="account", rule=_NAME_RULE)
     return name
+
+
+def is_name(text: str) -> bool:
+    """Whether it could name an account, or a publisher."""
+    return _NAME.fullmatch(text) is not None
 
 
 def check_user_name(name: str) -> str:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from estampe import errors
-from estampe.model import account, audit, operation, power, session, template
+from estampe.model import account, audit, operation, power, session, template, visibility
 
 _Item = TypeVar("_Item")
 DEFAULT_LIMIT: Final = 100
@@ -94,6 +94,8 @@ class TemplateQuery:
     is_sealed: bool | None = None
     guest_glob: str | None = None  # of the guest's product, letter case aside
     is_trashed: bool = False  # those in the trash; without it and without `states`, those that are not
+    scopes: tuple[visibility.Scope, ...] = (visibility.Scope.MINE,)
+    is_hidden: bool = False  # of others' templates those that the account has hidden; without it, those that it has not
     sort: TemplateSort = TemplateSort.NAME
     limit: int = DEFAULT_LIMIT
     after: str | None = None

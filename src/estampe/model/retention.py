@@ -106,7 +106,7 @@ def _own_reason(one: template.Template, facts: Facts) -> str | None:
     if one.is_protected:
         return "protected"
     if one.id in facts.in_use:
-        return f"in use by operation {facts.in_use[one.id]}"
+        return f"in use by {facts.in_use[one.id]}"
     if one.id in facts.succeeds:
         return f"the successor of {facts.succeeds[one.id]}"
     return None

@@ -26,10 +26,15 @@ class Server:
     name: str
     template_id: uuid.UUID | None  # the template it was deployed from
     created_at: datetime.datetime
-    template_name: str | None = None  # the template's last reference, once it is gone
+    template_name: str | None = (
+        None  # the template's last reference, once it is gone; of another account's from the start
+    )
     cpus: int = 0  # this and the next two: what quotas count; as of the last look at the host
     memory_bytes: int = 0
     volume_bytes: int | None = None  # None: not looked at yet
+    template_scope: str | None = (
+        None  # `visibility.Scope` by which another account's template was seen; None: an own one
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

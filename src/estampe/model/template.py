@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from estampe import errors
+from estampe.model import account, visibility
 from estampe.model import characteristics as traits  # a field has the module's name
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
@@ -78,6 +79,7 @@ class Template:
     trash: Trash | None = None  # set exactly while TRASHED
     revision: int = 1  # raised by every change of the row
     characteristics: traits.Characteristics | None = None  # None: nothing is said
+    publication: visibility.Publication | None = None  # None: it is not public
 
     @property
     def reference(self) -> str:
@@ -92,11 +94,15 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """How people name a template: an id, `web` or `web@latest` (the newest deployable version) or `web@3`."""
+    """How people name a template: an id, `web` or `web@latest` (the newest deployable version), `web@3`, or `acme/web@3`.
+
+    Without a publisher a name is one's own account's, always: whoever publishes the same name cannot be taken for it.
+    """
 
     id: uuid.UUID | None
     name: str | None
     version: int | None
+    publisher: str | None = None
 
 
 def check_name(name: str) -> str:
@@ -112,17 +118,10 @@ def parse_reference(text: str) -> Reference:
         return Reference(uuid.UUID(text), None, None)
     except ValueError:
         pass
-    name, at, version = text.partition("@")
+    publisher, slash, rest = text.rpartition("/")
+    name, at, version = rest.partition("@")
     is_newest = not at or version == LATEST
-    if not _NAME.fullmatch(name) or not (is_newest or (version.isascii() and version.isdigit() and len(version) < 10)):
+    is_version = is_newest or (version.isascii() and version.isdigit() and len(version) < 10)
+    if (slash and not account.is_name(publisher)) or not _NAME.fullmatch(name) or not is_version:
         raise errors.TemplateNotFound(template=text)
-    return Reference(None, name, None if is_newest else int(version))
-
-
-def origin(found: Template | None, *, template_id: uuid.UUID, last_name: str | None) -> str:
-    """How the template is named that something came from, with what became of it; `last_name` is for one that is gone."""
-    if found is None:
-        return f"{last_name or template_id} (deleted)"
-    if found.state in {State.TRASHED, State.DELETING}:
-        return f"{found.reference} ({'in the trash' if found.state is State.TRASHED else 'deleted'})"
-    return found.reference
+    return Reference(None, name, None if is_newest else int(version), publisher or None)

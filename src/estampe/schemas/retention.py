@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
+import uuid
 from typing import Annotated
 
 import pydantic
 
-from estampe.model import retention
-from estampe.schemas import template, wire
+from estampe.model import retention, template
+from estampe.schemas import wire
 
 
 class RetentionRuleRequest(wire.Request):
@@ -37,10 +39,25 @@ class RetentionRuleList(wire.Answer):
     rules: list[RetentionRule]
 
 
+class RuledTemplate(wire.Answer):
+    """A template that a rule matches; it may be gone by now."""
+
+    id: uuid.UUID
+    name: str
+    version: int
+    state: template.State
+    created_at: datetime.datetime
+
+    @property
+    def reference(self) -> str:
+        """As its account names it: web@3."""
+        return f"{self.name}@{self.version}"
+
+
 class Verdict(wire.Answer):
     """Whether a template that a rule matches stays, and why; `pattern` is that of the rule that decided."""
 
-    template: template.Template
+    template: RuledTemplate
     is_kept: bool
     pattern: str
     why: str

@@ -66,6 +66,24 @@ class ServerList(wire.Answer):
     next: str | None
 
 
+class DeployedElsewhere(wire.Answer):
+    """Servers of other accounts from a template. No account: of whoever deployed it while it was public.
+
+    Which servers they are is told to the cloud operator only.
+    """
+
+    account: str | None
+    count: int
+    servers: list[Server]
+
+
+class DeployedList(wire.Answer):
+    """The servers that were deployed from a template: the account's own, and where others have some."""
+
+    servers: list[Server]
+    elsewhere: list[DeployedElsewhere]
+
+
 class ServerDetail(wire.Answer):
     """A server with all that is known of it."""
 

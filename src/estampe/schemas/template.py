@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import uuid
 from typing import Annotated
 
 import pydantic
 
-from estampe.model import listing, template
+from estampe.catalogue import views
+from estampe.model import listing, sight, template
+from estampe.model import visibility as visibilities  # a field has the module's name
 from estampe.schemas import characteristics as traits  # a field has the module's name
 from estampe.schemas import configuration, wire
 
@@ -33,6 +36,14 @@ class ListQuery(wire.Query):
     guest: Annotated[wire.Glob, pydantic.Field(description="a pattern of the guest's product, as *debian*")] | None = (
         None
     )
+    scope: Annotated[
+        list[visibilities.Scope],
+        pydantic.Field(max_length=3, description="the account's own, shared with it, public; may be repeated"),
+    ] = pydantic.Field(default_factory=lambda: [visibilities.Scope.MINE])
+    is_hidden: Annotated[
+        bool,
+        pydantic.Field(description="of others' templates, those that the account has hidden; they are left out else"),
+    ] = False
     is_trashed: Annotated[
         bool,
         pydantic.Field(description="those in the trash, which is left out unless it is asked for here or by `state`"),
@@ -52,10 +63,70 @@ class ListQuery(wire.Query):
             is_sealed=self.is_sealed,
             guest_glob=self.guest,
             is_trashed=self.is_trashed,
+            scopes=tuple(self.scope),
+            is_hidden=self.is_hidden,
             sort=self.sort,
             limit=self.limit,
             after=self.after,
         )
+
+
+_Right = Annotated[visibilities.Right, pydantic.Field(strict=False)]  # as `wire.Role`
+
+
+class ShareRequest(wire.Request):
+    """What the account may do with the template, until when, and a note for it."""
+
+    right: _Right = visibilities.Right.DEPLOY
+    expires_at: Annotated[wire.Time, pydantic.Field(description="a time with its zone; null for no end")] | None = None
+    note: wire.Note = ""
+
+    def terms(self) -> visibilities.Terms:
+        """As the service takes them."""
+        return visibilities.Terms(right=self.right, note=self.note)
+
+
+class PublishRequest(wire.Request):
+    """What everybody may do with the template, and a note for them. One that is not sealed must be accepted as it is."""
+
+    right: _Right = visibilities.Right.DEPLOY
+    note: wire.Note = ""
+    is_unsealed_accepted: bool = False
+
+    def terms(self) -> visibilities.Terms:
+        """As the service takes them."""
+        return visibilities.Terms(right=self.right, note=self.note)
+
+
+class Share(wire.Answer):
+    """A template shared with an account; one that has expired gives nothing any more."""
+
+    account: str
+    right: visibilities.Right
+    expires_at: datetime.datetime | None
+    is_expired: bool
+    note: str
+    shared_at: datetime.datetime
+    shared_by: str
+
+    @classmethod
+    def of(cls, share: visibilities.Share, *, at: datetime.datetime) -> Share:
+        """As it stands at that time."""
+        return cls(
+            account=share.account,
+            right=share.terms.right,
+            expires_at=share.expires_at,
+            is_expired=not share.is_in_force(at),
+            note=share.terms.note,
+            shared_at=share.at,
+            shared_by=share.by,
+        )
+
+
+class ShareList(wire.Answer):
+    """All shares of a template, by the accounts' names."""
+
+    shares: list[Share]
 
 
 class DeprecateRequest(wire.Request):
@@ -73,10 +144,30 @@ class Trash(wire.Answer):
     state_before: template.State
 
 
+class Publication(wire.Answer):
+    """Since when a template is public, and on which terms."""
+
+    at: datetime.datetime
+    by: str
+    right: visibilities.Right
+    note: str
+
+
 class Template(wire.Answer):
-    """A template in a list. Sizes are null while it is captured, `trash` unless it is in the trash."""
+    """A template in a list. Sizes are null while it is captured, `trash` unless it is in the trash.
+
+    Of another account's, `note` is what its publisher says to those who see it, and what is the publisher's own business is
+    empty: `tags`, `server_id`, `server_name`, `new_bytes`, `is_protected`, `parent_id`, `publication`, `revision`.
+    """
 
     id: uuid.UUID
+    publisher: str
+    scope: visibilities.Scope
+    visibility: visibilities.Visibility
+    right: visibilities.Right
+    expires_at: datetime.datetime | None
+    is_hidden: bool
+    publication: Publication | None
     name: str
     version: int
     state: template.State
@@ -97,10 +188,28 @@ class Template(wire.Answer):
     revision: int
     characteristics: traits.Characteristics | None = None
 
+    @classmethod
+    def of(cls, seen: sight.Seen) -> Template:
+        """As the account sees it."""
+        found = seen.template
+        fields = {name: getattr(found, name) for name in cls.model_fields.keys() & set(found.__dataclass_fields__)}
+        public = found.publication
+        told = None if public is None else {"at": public.at, "by": public.by, **dataclasses.asdict(public.terms)}
+        return cls.model_validate(
+            fields
+            | {"publisher": seen.publisher, "scope": seen.scope, "visibility": seen.visibility, "right": seen.right}
+            | {"expires_at": seen.expires_at, "is_hidden": seen.is_hidden, "publication": told}
+        )
+
     @property
     def reference(self) -> str:
-        """As people name it: web@3."""
-        return f"{self.name}@{self.version}"
+        """As the account names it: web@3, or acme/web@3 of another account."""
+        return f"{self.name}@{self.version}" if self.scope is visibilities.Scope.MINE else self.full_reference
+
+    @property
+    def full_reference(self) -> str:
+        """As everybody names it: acme/web@3."""
+        return f"{self.publisher}/{self.name}@{self.version}"
 
     @property
     def etag(self) -> str:
@@ -185,6 +294,16 @@ class TemplateDetail(wire.Answer):
     manifest: Manifest | None
     successor: str | None
     parent: str | None
+
+    @classmethod
+    def of(cls, found: views.TemplateDetail) -> TemplateDetail:
+        """As the account sees it."""
+        return cls(
+            template=Template.of(found.seen),
+            manifest=None if found.manifest is None else Manifest.model_validate(found.manifest),
+            successor=found.successor,
+            parent=found.parent,
+        )
 
 
 class Deletion(wire.Answer):

@@ -6,7 +6,7 @@ import fnmatch
 import os
 import time
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,9 +16,8 @@ from estampe.db import operations as operation_rows
 from estampe.db import servers as server_rows
 from estampe.db import templates as template_rows
 from estampe.jobs import attempts, locks
-from estampe.model import account, listing
+from estampe.model import account, listing, sight
 from estampe.model import server as servers
-from estampe.model import template as templates
 from estampe.servers import views
 from estampe.virt import base as virt
 from estampe.virt import power as virt_power
@@ -58,15 +57,17 @@ class ServerService:
         return listing.Page(self._views(found))
 
     def _views(self, found: Sequence[tuple[servers.Server, virt.DomainSummary]]) -> Sequence[views.ServerView]:
-        return [self._view(row, summary) for row, summary in found]
+        origins = self._origins([row for row, _summary in found])
+        return [self._view(row, summary, origins) for row, summary in found]
 
-    def list_deployed(self, owner_id: uuid.UUID, template_ids: Collection[uuid.UUID]) -> Sequence[views.ServerView]:
-        """Those of the account that are on the host and were deployed from one of the templates, by name."""
+    def list_deployed(self, template_ids: Collection[uuid.UUID]) -> Sequence[views.Deployed]:
+        """Those on the host that were deployed from one of the templates, by name, whoever has them: not for everybody to see."""
         seen = [(self._row(summary), summary) for summary in self.host.list_domains()]
+        found = [(row, summary) for row, summary in seen if row.template_id in template_ids]
+        rows = [row for row, _summary in found]
         return [
-            self._view(row, summary)
-            for row, summary in seen
-            if row.owner_id == owner_id and row.template_id in template_ids
+            views.Deployed(owner_id=row.owner_id, scope=row.template_scope, server=view)
+            for row, view in zip(rows, self._views(found), strict=True)
         ]
 
     def get(self, owner_id: uuid.UUID, reference: str) -> views.ServerDetail:
@@ -173,7 +174,9 @@ class ServerService:
         domain_uuid = uuid.UUID(summary.uuid)
         return self.rows.ensure(owner_id=account.DEFAULT_ACCOUNT_ID, domain_uuid=domain_uuid, name=summary.name)
 
-    def _view(self, row: servers.Server, summary: virt.DomainSummary) -> views.ServerView:
+    def _view(
+        self, row: servers.Server, summary: virt.DomainSummary, origins: Mapping[uuid.UUID, str] | None = None
+    ) -> views.ServerView:
         return views.ServerView(
             id=row.id,
             name=summary.name,
@@ -182,7 +185,7 @@ class ServerService:
             cpus=summary.cpus,
             memory_bytes=summary.memory_bytes,
             is_persistent=summary.is_persistent,
-            template=self._origin(row),
+            template=(self._origins([row]) if origins is None else origins).get(row.id),
             template_id=row.template_id,
             busy_operation=self._holder(summary),
         )
@@ -190,11 +193,20 @@ class ServerService:
     def _holder(self, summary: virt.DomainSummary) -> uuid.UUID | None:
         return locks.find_server_holder(self.operations, domain_uuid=summary.uuid, name=summary.name)
 
-    def _origin(self, row: servers.Server) -> str | None:
-        if row.template_id is None:
-            return None
-        found = self.templates.find_by_ids([row.template_id], owner_id=row.owner_id).get(row.template_id)
-        return templates.origin(found, template_id=row.template_id, last_name=row.template_name)
+    def _origins(self, rows: Sequence[servers.Server]) -> dict[uuid.UUID, str]:
+        """How the templates are called that servers came from, by the servers' ids, as the servers' accounts see them."""
+        wanted: dict[uuid.UUID, set[uuid.UUID]] = {}
+        for row in rows:
+            if row.template_id is not None:
+                wanted.setdefault(row.owner_id, set()).add(row.template_id)
+        seen = {owner_id: self.templates.visible.find_by_ids(owner_id, ids) for owner_id, ids in wanted.items()}
+        return {
+            row.id: sight.origin(
+                seen[row.owner_id].get(row.template_id), template_id=row.template_id, last_name=row.template_name
+            )
+            for row in rows
+            if row.template_id is not None
+        }
 
     def _volumes(self, summary: virt.DomainSummary) -> dict[str, virt.VolumeName]:
         """The server's own writable volumes by target, never a backing image, which others may share; those that are gone left out.

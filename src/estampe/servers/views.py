@@ -25,6 +25,15 @@ class ServerView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    """A server of any account that came from a template: `scope` is by which way its account saw it, None where it is its own."""
+
+    owner_id: uuid.UUID
+    scope: str | None
+    server: ServerView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerDetail:
     """A server with all that is known of it."""
 

@@ -16,11 +16,24 @@ from tests.unit.api import people
 from estampe import correlation, errors
 from estampe.api import services
 from estampe.capture import request as capture_request
-from estampe.catalogue import profiles
+from estampe.catalogue import lineage, profiles
 from estampe.catalogue import views as template_views
 from estampe.db import idempotency
 from estampe.deploy import request as deploy_request
-from estampe.model import account, characteristics, configuration, guest, listing, operation, power, retention, template
+from estampe.model import (
+    access,
+    account,
+    characteristics,
+    configuration,
+    guest,
+    listing,
+    operation,
+    power,
+    retention,
+    sight,
+    template,
+    visibility,
+)
 from estampe.servers import views as server_views
 from estampe.store import manifests, usage
 from estampe.virt import base as virt
@@ -163,6 +176,10 @@ class World:
         default_factory=lambda: [a_template(version=2, id=an_id(202)), a_template()]
     )
     rules: dict[str, retention.Rule] = field(default_factory=dict)
+    shares: dict[tuple[uuid.UUID, str], visibility.Share] = field(default_factory=dict)
+    publishing: visibility.Publishing = field(
+        default_factory=lambda: visibility.Publishing(may_publish=False, is_limited=False, publishers=())
+    )
     trash_days: int = 7
     operations: dict[uuid.UUID, operation.Operation] = field(default_factory=dict)
     script: list[dict[str, Any]] = field(default_factory=list)  # what `wait` finds changed, call by call
@@ -215,10 +232,20 @@ class World:
             readiness=Readiness(self),
             life=Life(self),
             lineage=Lineage(self),
+            sharing=Sharing(self),
             retention=Retention(self),
             profiles=Profiles(self),
             **vars(people.office().bundle),
         )
+
+    def seen(self, found: template.Template) -> sight.Seen:
+        """As its owner sees it."""
+        is_shared = any(template_id == found.id for template_id, _ in self.shares)
+        kept = visibility.Visibility.SHARED if is_shared else visibility.Visibility.PRIVATE
+        return sight.Seen(
+            template=found, publisher="cloud", scope=visibility.Scope.MINE, right=visibility.Right.EXPORT,
+            visibility=kept if found.publication is None else visibility.Visibility.PUBLIC,
+        )  # fmt: skip
 
     def find_template(self, reference: str) -> template.Template:
         wanted = template.parse_reference(reference)
@@ -372,19 +399,23 @@ class Deployments:
 class Templates:
     world: World
 
-    def list(self, owner_id: uuid.UUID, query: listing.TemplateQuery) -> listing.Page[template.Template]:
+    def list(self, account_id: uuid.UUID, query: listing.TemplateQuery) -> listing.Page[sight.Seen]:
         self.world.note("list", query)
         found = [each for each in self.world.templates if fnmatch.fnmatchcase(each.name, query.name_glob or "*")]
         found = [each for each in found if query.tag is None or query.tag in each.tags]
         found = [each for each in found if (each.trash is not None) is query.is_trashed or each.state in query.states]
-        return _page(found, query.sort, query.limit, query.after)
+        page = _page(found, query.sort, query.limit, query.after)
+        return listing.Page([self.world.seen(each) for each in page.items], page.next)
 
-    def get(self, owner_id: uuid.UUID, reference: str) -> template_views.TemplateDetail:
+    def seen(self, account_id: uuid.UUID, template_id: uuid.UUID) -> sight.Seen:
+        return self.world.seen(self.world.find_template(str(template_id)))
+
+    def get(self, account_id: uuid.UUID, reference: str) -> template_views.TemplateDetail:
         self.world.note("get", reference)
         found = self.world.find_template(reference)
         is_complete = found.state in template.COMPLETE
         return template_views.TemplateDetail(
-            template=found,
+            seen=self.world.seen(found),
             manifest=a_manifest() if is_complete else None,
             successor="web@9" if found.successor_id else None,
             parent="base@4 (deleted)" if found.parent_id else None,
@@ -503,15 +534,80 @@ class Life:
 class Lineage:
     world: World
 
-    def list_servers(
-        self, owner_id: uuid.UUID, reference: str, *, is_every_version: bool
-    ) -> list[server_views.ServerView]:
+    def list_servers(self, actor: access.Actor, reference: str, *, is_every_version: bool) -> lineage.Lineage:
         self.world.note("servers", reference, is_every_version)
         found = self.world.find_template(reference)
         ids = {
             each.id for each in self.world.templates if each == found or (is_every_version and each.name == found.name)
         }
-        return [each for each in self.world.servers.values() if each.template_id in ids]
+        own = [each for each in self.world.servers.values() if each.template_id in ids]
+        return lineage.Lineage(servers=own, elsewhere=[lineage.Elsewhere(account="globex", count=2)])
+
+
+@dataclass
+class Sharing:
+    world: World
+
+    def share(
+        self, actor: access.Actor, reference: str, receiver: str, terms: visibility.Terms, *,
+        expires_at: datetime.datetime | None,
+    ) -> visibility.Share:  # fmt: skip
+        self.world.note("share", reference, receiver, terms, expires_at)
+        found = self.world.find_template(reference)
+        share = visibility.Share(
+            template_id=found.id, account_id=an_id(501), account=receiver, terms=terms, expires_at=expires_at, at=NOW,
+            by=actor.name,
+        )  # fmt: skip
+        self.world.shares[found.id, receiver] = share
+        return share
+
+    def unshare(self, actor: access.Actor, reference: str, receiver: str) -> None:
+        self.world.note("unshare", reference, receiver)
+        found = self.world.find_template(reference)
+        if self.world.shares.pop((found.id, receiver), None) is None:
+            raise errors.ShareNotFound(template=reference, account=receiver)
+
+    def list_shares(self, account_id: uuid.UUID, reference: str) -> list[visibility.Share]:
+        self.world.note("shares", reference)
+        found = self.world.find_template(reference)
+        return [share for (template_id, _), share in self.world.shares.items() if template_id == found.id]
+
+    def publish(
+        self, actor: access.Actor, reference: str, terms: visibility.Terms, *, is_unsealed_accepted: bool,
+        etags: Collection[str] | None = None,
+    ) -> sight.Seen:  # fmt: skip
+        self.world.note("publish", reference, terms, is_unsealed_accepted)
+        publication = visibility.Publication(at=NOW, by=actor.name, terms=terms)
+        return self.world.seen(self.world.change_template(reference, etags=etags, publication=publication))
+
+    def unpublish(self, actor: access.Actor, reference: str, *, etags: Collection[str] | None = None) -> sight.Seen:
+        self.world.note("unpublish", reference)
+        return self.world.seen(self.world.change_template(reference, etags=etags, publication=None))
+
+    def hide(self, account_id: uuid.UUID, reference: str, *, is_hidden: bool) -> sight.Seen:
+        self.world.note("hide", reference, is_hidden)
+        found = self.world.seen(self.world.find_template(reference))
+        return dataclasses.replace(
+            found, publisher="acme", scope=visibility.Scope.SHARED, visibility=visibility.Visibility.SHARED,
+            is_hidden=is_hidden,
+        )  # fmt: skip
+
+    def get_publishing(self, account_id: uuid.UUID) -> visibility.Publishing:
+        self.world.note("publishing", account_id)
+        return self.world.publishing
+
+    def allow_publishing(self, account_id: uuid.UUID, *, may_publish: bool) -> visibility.Publishing:
+        self.world.note("allow", account_id, may_publish)
+        self.world.publishing = dataclasses.replace(self.world.publishing, may_publish=may_publish)
+        return self.world.publishing
+
+    def limit_publishers(
+        self, account_id: uuid.UUID, *, is_limited: bool, publishers: Sequence[str] | None
+    ) -> visibility.Publishing:
+        self.world.note("limit", account_id, is_limited, publishers)
+        named = self.world.publishing.publishers if publishers is None else tuple(publishers)
+        self.world.publishing = dataclasses.replace(self.world.publishing, is_limited=is_limited, publishers=named)
+        return self.world.publishing
 
 
 @dataclass

@@ -6,6 +6,7 @@ below where it takes one, and an object below where its path names one.
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import tempfile
 import uuid
@@ -24,7 +25,7 @@ from estampe import errors
 from estampe.api import access_table, app, gate, peer, services
 from estampe.capture import request as capture
 from estampe.db import schema
-from estampe.model import account, listing, operation, session
+from estampe.model import access, account, listing, operation, session, visibility
 
 _PASSWORD = "correct horse battery"
 _ROLES = ("nobody", "viewer", "operator", "owner", "cloud operator")
@@ -58,6 +59,7 @@ class Things:
     session: str
     pattern: str
     profile: str = "linux-server"
+    receiver: str = "globex"  # with whom a template is shared
 
 
 _BODIES: dict[str, Callable[[Things], dict[str, Any]]] = {
@@ -71,6 +73,10 @@ _BODIES: dict[str, Callable[[Things], dict[str, Any]]] = {
     "replace_characteristics": lambda _: {"tuned_for": "builds"},
     "change_characteristics": lambda _: {"tuned_for": "builds"},
     "deprecate_template": lambda _: {},
+    "share_template": lambda _: {},
+    "publish_template": lambda _: {"is_unsealed_accepted": True},
+    "allow_publishing": lambda _: {"may_publish": True},
+    "limit_publishers": lambda _: {"is_limited": False},
     "set_retention_rule": lambda _: {"keep_last": 5},
     "apply_retention_rules": lambda _: {"is_dry_run": True},
     "start_check": lambda _: {},
@@ -94,6 +100,7 @@ _OBJECTS = {
     "profiles": "profile", "sessions": "session",
 }  # fmt: skip
 _SHIPPED = {"get_profile"}  # the same for everybody: nothing of it is anybody's
+_OF_OTHERS = {"hide_template", "unhide_template"}  # only what another account shares is hidden
 _TRASHED = {"restore_template", "purge_template"}
 
 
@@ -105,8 +112,10 @@ class World:
         self.api = app.create(site.services)
         self._numbers = itertools.count(1)
         self.acme, self.globex = (self.services.accounts.create(name) for name in ("acme", "globex"))
+        self.services.sharing.allow_publishing(self.acme.id, may_publish=True)
         self.people = {role.value: self._person(role.value, self.acme, role) for role in account.Role}
         self.foreign = self.things(self.globex, self._person("gx", self.globex, account.Role.OWNER)[0])
+        self.foreign_shared = self._template(self.globex, "globex-shared")
         self.missing = Things(
             server="n" * len(self.foreign.server), template=str(uuid.uuid4()), operation=str(uuid.uuid4()),
             account="nobody", member="n" * len(self.foreign.member), user="n" * len(self.foreign.user),
@@ -162,6 +171,19 @@ class World:
         self.services.life.delete(of.id, things.template, by="x")
         return things
 
+    def share(
+        self, of: account.Account, template: str, receiver: str, *, expires_at: datetime.datetime | None = None
+    ) -> str:
+        """Let another account see a template."""
+        self.services.sharing.share(
+            self.owner(of), template, receiver, visibility.Terms(note="seen"), expires_at=expires_at
+        )
+        return template
+
+    def owner(self, of: account.Account) -> access.Actor:
+        """Somebody who may all in that account."""
+        return access.Actor(name="x", account=of, role=account.Role.OWNER, is_cloud_operator=False, address="test")
+
     def end(self, of: account.Account, things: Things) -> Things:
         """Its operation ends, and so does a stream of it."""
         self.services.operations.cancel(of.id, things.operation)
@@ -204,7 +226,8 @@ class World:
 
 def _filled(path: str, things: Things) -> str:
     kind = "member" if "/members/" in path else _OBJECTS.get(path.split("/")[2], "")
-    filled = path.replace("{account}", things.account).replace("{reference}", getattr(things, kind, ""))
+    of = things.receiver if "/shares/" in path else things.account
+    filled = path.replace("{account}", of).replace("{reference}", getattr(things, kind, ""))
     return filled.replace("{pattern}", things.pattern)
 
 
@@ -285,6 +308,10 @@ def test_who_may_gets_what_is_its_own(world: World, name: str, role: str) -> Non
         things = Things(**{**vars(things), "account": world.services.accounts.create(f"a-{uuid.uuid4().hex[:8]}").name})
     if name in _TRASHED:
         things = world.trash(world.acme, things)
+    if name == "unshare_template":
+        world.share(world.acme, things.template, "globex")
+    if name in _OF_OTHERS:
+        things = Things(**{**vars(things), "template": world.share(world.globex, world.foreign_shared, "acme")})
     if name == "watch_operation":
         things = world.end(world.acme, things)
     if name == "add_member":

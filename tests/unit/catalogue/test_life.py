@@ -12,7 +12,7 @@ from site_under_test import CLEAN, OWNER
 
 from estampe import errors, wiring
 from estampe.deploy import request as requests
-from estampe.model import listing, operation, power
+from estampe.model import access, account, listing, operation, power
 from estampe.model import template as templates
 
 State = templates.State
@@ -48,9 +48,14 @@ def shown(site, reference="web@1"):
     return site.services.templates.get(OWNER, reference)
 
 
-def recalled(site, reference, *, is_every_version=False):
-    found = site.services.lineage.list_servers(OWNER, reference, is_every_version=is_every_version)
-    return [(each.name, each.template) for each in found]
+def recalled(site, reference, *, is_every_version=False, of=OWNER):
+    owner = access.Actor(
+        name="ada", account=site.services.accounts.resolve(str(of)), role=account.Role.OWNER, is_cloud_operator=False,
+        address="test",
+    )  # fmt: skip
+    found = site.services.lineage.list_servers(owner, reference, is_every_version=is_every_version)
+    assert not found.elsewhere
+    return [(each.name, each.template) for each in found.servers]
 
 
 def sweep(site):
@@ -311,7 +316,7 @@ def test_a_template_that_is_being_deployed_is_not_deleted(stocked, step):
 
 
 def test_another_accounts_template_has_no_life(stocked):
-    stranger = uuid.uuid4()
+    stranger = stocked.services.accounts.create("stranger").id
     for move in (
         lambda life: life.deprecate(stranger, "web@1", successor=None),
         lambda life: life.disable(stranger, "web@1"),
@@ -325,7 +330,7 @@ def test_another_accounts_template_has_no_life(stocked):
             move(stocked.services.life)
     for is_every_version in (False, True):
         with pytest.raises(errors.TemplateNotFound):
-            stocked.services.lineage.list_servers(stranger, "web@1", is_every_version=is_every_version)
+            recalled(stocked, "web@1", is_every_version=is_every_version, of=stranger)
     assert shown(stocked).template.state is State.ACTIVE
 
 

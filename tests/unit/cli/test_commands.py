@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from estampe.capture import request as capture
 from estampe.cli import daemon, exits
 from estampe.deploy import request as deploy
 from estampe.doctor import check
-from estampe.model import listing, operation, template
+from estampe.model import listing, operation, template, visibility
 
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me@here"
 _DONE = {"state": operation.State.SUCCEEDED, "ended_at": fakes.NOW}
@@ -42,7 +43,19 @@ _CAPTURED = {
         ("template enable web@1", ["web@1 is active"]),
         ("template protect web@1", ["web@1 is active, protected"]),
         ("template unprotect web@1", ["web@1 is active"]),
-        ("template servers web@1", ["NAME"]),
+        ("template servers web@1", ["NAME", "2 of account globex"]),
+        ("template list --mine --shared --public", ["SEEN BY", "web@2"]),
+        ("template share web@1 --with globex", ["web@1 is shared with globex: deploy"]),
+        ("template shares web@1", ["ACCOUNT", "UNTIL"]),
+        ("template publish web@1 --note all", ["web@1 is public, as cloud/web@1"]),
+        ("template unpublish web@1", ["web@1 is private"]),
+        ("template hide acme/web@1", ["acme/web@1 is left out of lists"]),
+        ("template unhide acme/web@1", ["acme/web@1 is listed again"]),
+        ("publisher show", ["may publish", "no", "everybody"]),
+        ("publisher allow default", ["yes"]),
+        ("publisher deny default", ["no"]),
+        ("publisher limit cloud acme", ["cloud, acme"]),
+        ("publisher unlimit", ["everybody"]),
         ("retention set ci-* --keep-last 5", ["ci-*: the newest 5 of each name stay"]),
         ("retention set ci-* --keep-last 5 --keep-days 14", ["and those younger than 14 days"]),
         ("retention list", ["PATTERN"]),
@@ -82,7 +95,14 @@ def test_people_are_told(run: conftest.CommandLine, arguments: str, told: list[s
         ("template enable web@1", "state"),
         ("template protect web@1", "is_protected"),
         ("template unprotect web@1", "is_protected"),
-        ("template servers web@1", "servers"),
+        ("template servers web@1", "elsewhere"),
+        ("template share web@1 --with globex --expires 30d", "expires_at"),
+        ("template shares web@1", "shares"),
+        ("template publish web@1", "publication"),
+        ("template unpublish web@1", "visibility"),
+        ("template hide acme/web@1", "is_hidden"),
+        ("template unhide acme/web@1", "is_hidden"),
+        ("publisher show", "may_publish"),
         ("retention set ci-* --keep-last 5", "keep_last"),
         ("retention list", "rules"),
         ("retention apply --yes", "verdicts"),
@@ -391,6 +411,41 @@ def test_a_template_shows_where_it_came_from_and_what_follows_it(run: conftest.C
     shown = run("template", "show", "web@1").stdout
     for words in ("deprecated", "web@9", "web-01", "base@4 (deleted)"):
         assert words in shown
+
+
+def test_a_share_reaches_the_daemon_with_its_terms(run: conftest.CommandLine, world: fakes.World) -> None:
+    told = run(
+        "template", "share", "web@1", "--with", "globex", "--right", "deploy-and-export", "--expires", "2127-01-01",
+        "--note", "for you",
+    )  # fmt: skip
+    assert told.exit_code == 0, told.output
+    _share, reference, account, terms, expires_at = world.calls[-1]
+    assert (reference, account, terms) == (
+        "web@1", "globex", visibility.Terms(right=visibility.Right.EXPORT, note="for you"),
+    )  # fmt: skip
+    assert expires_at.astimezone().replace(tzinfo=None) == datetime.datetime(2127, 1, 1)  # noqa: DTZ001 - this machine's zone
+    listed = run("template", "shares", "web@1").stdout
+    assert "2127-01-01" in listed
+    assert run("template", "unshare", "web@1", "--with", "globex").stdout.startswith(
+        "web@1 is shared with globex no longer"
+    )
+    assert run("template", "unshare", "web@1", "--with", "globex").exit_code != 0
+    assert "--expires" in run("template", "share", "web@1", "--with", "globex", "--expires", "soon").output
+
+
+def test_what_is_hidden_is_asked_for_among_others_templates(run: conftest.CommandLine, world: fakes.World) -> None:
+    run("template", "list", "--hidden")
+    assert world.calls[-1][1].is_hidden
+    assert world.calls[-1][1].scopes == (visibility.Scope.SHARED, visibility.Scope.PUBLIC)
+    run("template", "list")
+    assert world.calls[-1][1].scopes == (visibility.Scope.MINE,)
+
+
+def test_a_public_template_says_since_when_and_as_what(run: conftest.CommandLine, world: fakes.World) -> None:
+    run("template", "publish", "web@1", "--note", "for all")
+    shown = run("template", "show", "web@1").stdout
+    assert "public as cloud/web@1 since" in shown
+    assert "(for all)" in shown
 
 
 def test_servers_of_a_template_are_a_table_of_servers(run: conftest.CommandLine, world: fakes.World) -> None:

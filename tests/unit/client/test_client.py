@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import socket
 import subprocess
@@ -15,9 +16,9 @@ from tests.unit.api import fakes
 
 from estampe import errors
 from estampe.client import client
-from estampe.model import operation
+from estampe.model import operation, visibility
 from estampe.model import template as model
-from estampe.schemas import capture, characteristics, deploy, retention, server, store, template
+from estampe.schemas import capture, characteristics, deploy, publishing, retention, server, store, template
 
 
 def test_answers_are_typed(daemon: client.Client, world: fakes.World) -> None:
@@ -50,7 +51,7 @@ def test_answers_are_typed(daemon: client.Client, world: fakes.World) -> None:
     assert daemon.enable_template("web@1").state is model.State.ACTIVE
     assert daemon.protect_template("web@1").is_protected
     assert not daemon.unprotect_template("web@1").is_protected
-    assert [found.name for found in daemon.list_servers_of_template("web@1")] == []
+    assert [found.name for found in daemon.list_servers_of_template("web@1").servers] == []
     assert daemon.set_retention_rule("w?b*", retention.RetentionRuleRequest(keep_last=1)).pattern == "w?b*"
     assert [rule.keep_last for rule in daemon.list_retention_rules().rules] == [1]
     assert [each.is_kept for each in daemon.apply_retention_rules(retention.ApplyRequest()).verdicts] == [True, False]
@@ -95,13 +96,44 @@ def test_a_name_needs_no_quoting(daemon: client.Client, world: fakes.World) -> N
     assert daemon.get_server(name).summary.name == name
 
 
-@pytest.mark.parametrize("reference", ["", "a/b", ".", ".."])
+@pytest.mark.parametrize("reference", ["", ".", ".."])
 def test_a_name_that_no_path_can_hold_is_not_found(daemon: client.Client, world: fakes.World, reference: str) -> None:
     with pytest.raises(errors.ServerNotFound):
         daemon.get_server(reference)
     with pytest.raises(errors.TemplateNotFound):
         daemon.delete_template(reference)
     assert world.calls == []
+
+
+def test_the_slash_of_a_publisher_is_part_of_the_name(daemon: client.Client, world: fakes.World) -> None:
+    assert daemon.get_template("acme/web@1").template.name == "web"
+    assert daemon.list_servers_of_template("acme/web").elsewhere[0].account == "globex"
+    assert [call[:2] for call in world.calls] == [("get", "acme/web@1"), ("servers", "acme/web")]
+    with pytest.raises(errors.ServerNotFound):
+        daemon.get_server("a/b")
+
+
+def test_sharing_and_publishing_are_typed(daemon: client.Client, world: fakes.World) -> None:
+    until = fakes.NOW + datetime.timedelta(days=30)
+    request = template.ShareRequest(right=visibility.Right.EXPORT, expires_at=until, note="for you")
+    shared = daemon.share_template("web@1", "globex", request)
+    assert (shared.account, shared.right, shared.expires_at) == ("globex", visibility.Right.EXPORT, until)
+    assert [each.account for each in daemon.list_shares("web@1").shares] == ["globex"]
+    daemon.unshare_template("web@1", "globex")
+    with pytest.raises(errors.ShareNotFound):
+        daemon.unshare_template("web@1", "globex")
+    public = daemon.publish_template("web@1", template.PublishRequest(note="for all"))
+    assert public.publication is not None
+    assert (public.full_reference, public.publication.note) == ("cloud/web@1", "for all")
+    assert daemon.unpublish_template("web@1", if_match=public.etag).visibility is visibility.Visibility.PRIVATE
+    assert daemon.hide_template("acme/web@1").is_hidden
+    assert not daemon.unhide_template("acme/web@1").is_hidden
+    assert daemon.allow_publishing("default", publishing.AllowRequest(may_publish=True)).may_publish
+    limited = daemon.limit_publishers("default", publishing.LimitRequest(is_limited=True, publishers=["cloud"]))
+    assert daemon.get_publishing("default") == limited
+    assert limited.publishers == ["cloud"]
+    assert list(daemon.list_templates(scopes=[visibility.Scope.SHARED], is_hidden=True))
+    assert world.calls[-1][1].scopes == (visibility.Scope.SHARED,)
 
 
 def test_a_bad_request_is_refused_before_it_is_sent() -> None:

@@ -64,7 +64,7 @@ def test_a_disabled_version_goes_when_enough_newer_ones_can_be_deployed():
 
 def test_what_is_protected_in_use_or_a_successor_stays_and_says_so():
     versions = [a_version(1, is_protected=True), a_version(2), a_version(3), a_version(4), a_version(5), a_version(6)]
-    verdicts = judge(versions, in_use={uuid.UUID(int=2): "op"}, succeeds={uuid.UUID(int=3): "ci-web@0"})
+    verdicts = judge(versions, in_use={uuid.UUID(int=2): "operation op"}, succeeds={uuid.UUID(int=3): "ci-web@0"})
     assert going(verdicts) == [4]
     assert [verdicts[nth].why for nth in (1, 2, 3)] == [
         "protected",

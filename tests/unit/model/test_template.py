@@ -35,3 +35,29 @@ def test_every_state_has_its_moves_and_only_a_purge_has_no_way_back():
     for state in template.COMPLETE:
         assert State.DELETING in template.MOVES[state]
     assert State.CAPTURING not in set().union(*template.MOVES.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "publisher", "name", "version"),
+    [
+        ("acme/web", "acme", "web", None),
+        ("acme/web@latest", "acme", "web", None),
+        ("cloud/debian-12@4", "cloud", "debian-12", 4),
+    ],
+)
+def test_a_reference_may_name_its_publisher(text, publisher, name, version):
+    assert template.parse_reference(text) == template.Reference(None, name, version, publisher)
+
+
+@pytest.mark.parametrize(
+    "text", ["/web", "acme/", "acme//web", "a/b/web", "Acme/web", "acme /web", "acme.x/web", "acme@1/web", "-/web"]
+)
+def test_what_cannot_name_a_publisher_names_nothing(text):
+    with pytest.raises(errors.TemplateNotFound):
+        template.parse_reference(text)
+
+
+def test_an_id_of_another_account_stands_alone():
+    """Behind a publisher it is a name like any other."""
+    found = uuid.uuid4()
+    assert template.parse_reference(f"acme/{found}").id is None

@@ -10,7 +10,7 @@ from alembic import op
 from estampe.db.schema import UtcDateTime
 
 revision: Final = "0007"
-down_revision: Final = "0005"
+down_revision: Final = "0006"
 
 
 def upgrade() -> None:
