@@ -1,8 +1,10 @@
 """Estampe's main job on a real guest, through its own command line, and the proof of it by the guests themselves.
 
-web-01 is a Debian 12 server with a web page and some hundred MB of files. It is captured; web-02 is deployed from the
-template with a larger volume, another host name and a static address; then both are asked who they are. Names on the
-host begin with `estampe-demo`: nothing of the user's own is touched.
+web-01 is a Debian 12 server with a web page and some hundred MB of files, of the account acme. acme captures it and shares
+the template with globex, which deploys web-02 from it, with a larger volume, another host name and a static address. Then
+acme publishes it, and initech deploys web-03; umbrella gets it neither while it is shared with others nor, since it takes
+templates of the cloud's own only, when it is public. At the end all three servers are asked who they are. Names on the host
+begin with `estampe-demo`: nothing of the user's own is touched.
 """
 
 from __future__ import annotations
@@ -23,12 +25,12 @@ from tests.support import corner, facts, guests, installation, shell
 
 NAME = "estampe-demo"
 HOME = Path("/var/lib") / NAME
-SOURCE, CLONE = f"{NAME}-web-01", f"{NAME}-web-02"
+SOURCE, CLONE, THIRD = f"{NAME}-web-01", f"{NAME}-web-02", f"{NAME}-web-03"
+OWNER, RECEIVER, PUBLIC, REFUSED = "acme", "globex", "initech", "umbrella"
 TEMPLATE = "web"
-SOURCE_ADDRESS, CLONE_ADDRESS = (
-    "192.0.2.10/24",
-    "192.0.2.20/24",
-)  # documentation addresses (RFC 5737), on no real network
+OFFERED = f"{OWNER}/{TEMPLATE}"  # as other accounts name it
+# Documentation addresses (RFC 5737), on no real network.
+SOURCE_ADDRESS, CLONE_ADDRESS, THIRD_ADDRESS = "192.0.2.10/24", "192.0.2.20/24", "192.0.2.30/24"
 MEBIBYTES = 256
 CLONE_BYTES = 6 << 30
 BOOT_SECONDS = 600.0  # under full emulation 60 s, on a busy machine several times that
@@ -138,13 +140,17 @@ def demonstrate() -> int:
     with report.step("start the daemon (estampe serve)"):
         OURS.start()
     try:
-        template = capture(report)
-        deploy(report)
-        with report.step("ask both guests who they are") as details:
+        keys = make_accounts(report)
+        template = capture(report, keys)
+        share(report, keys)
+        deploy(report, keys)
+        with report.step("ask all guests who they are") as details:
             facts.wait_until_up(SOURCE, deadline_seconds=BOOT_SECONDS)
             prove_clone(report, before, content)
+            prove_third(report, before, content)
             prove_source(report, before, content)
             prove_template(report, template)
+            prove_access(report, keys)
             details.append("through their agents")
     finally:
         OURS.stop()
@@ -176,28 +182,84 @@ def make_source(report: Report, image: Path, *, has_kvm: bool) -> None:
         details.append(f"{MEBIBYTES} MiB kept, {facts.DELETED_BYTES >> 20} MiB deleted")
 
 
-def capture(report: Report) -> dict:
-    """`estampe capture`; what `estampe template show` then says."""
-    with report.step("estampe capture") as details:
-        ended = OURS.command("capture", SOURCE, "--name", TEMPLATE, deadline_seconds=CAPTURE_SECONDS)
+def make_accounts(report: Report) -> dict[str, str]:
+    """Four accounts, each with a key of its owner's, by account; web-01 is acme's."""
+    with report.step(f"make accounts, give web-01 to {OWNER}") as details:
+        for account in (OWNER, RECEIVER, PUBLIC, REFUSED):
+            OURS.command("account", "create", account)
+        OURS.command("server", "assign", SOURCE, "--account", OWNER)
+        OURS.command("publisher", "allow", OWNER)
+        OURS.command("publisher", "limit", "cloud", "--account", REFUSED)
+        details.append(f"{OWNER}, {RECEIVER}, {PUBLIC}, {REFUSED}, each with an API key")
+        return {
+            account: OURS.command("--account", account, "api-key", "create", "demo", "--role", "owner")["key"]
+            for account in (OWNER, RECEIVER, PUBLIC, REFUSED)
+        }
+
+
+def capture(report: Report, keys: dict[str, str]) -> dict:
+    """`estampe capture` by acme; what `estampe template show` then says."""
+    with report.step(f"{OWNER}: estampe capture") as details:
+        ended = OURS.command(
+            "capture", SOURCE, "--name", TEMPLATE, deadline_seconds=CAPTURE_SECONDS, key=keys[OWNER]
+        )  # fmt: skip
         result = ended["result"]
         details += [
             f"offline {result['offline_seconds']:.0f} s",
             f"read {_size(result['read_bytes'])}",
             f"stored {_size(result['new_bytes'])}",
         ]
-    return OURS.command("template", "show", TEMPLATE)
+    return OURS.command("template", "show", TEMPLATE, key=keys[OWNER])
 
 
-def deploy(report: Report) -> None:
-    """`estampe deploy`, with a larger volume, a name and an address of its own."""
-    with report.step("estampe deploy web-02, until it says who it is") as details:
-        OURS.command(
-            "deploy", TEMPLATE, CLONE, "--hostname", "web-02", "--volume", f"vda={CLONE_BYTES >> 30}GiB",
-            "--network", CORNER.network, "--address", CLONE_ADDRESS, deadline_seconds=CAPTURE_SECONDS,
+def share(report: Report, keys: dict[str, str]) -> None:
+    """Share with globex, then publish, as acme; umbrella asks for it after either."""
+    with report.step(f"{OWNER}: estampe template share --with {RECEIVER}") as details:
+        prove_refused(report, keys, RECEIVER, f"{RECEIVER}, private template")
+        OURS.command("template", "share", TEMPLATE, "--with", RECEIVER, key=keys[OWNER])
+        prove_refused(report, keys, REFUSED, f"{REFUSED}, shared template")
+        details.append(f"refused to {REFUSED}")
+    with report.step(f"{OWNER}: estampe template publish") as details:
+        prove_refused(report, keys, PUBLIC, f"{PUBLIC}, shared template")
+        OURS.command("template", "publish", TEMPLATE, key=keys[OWNER])
+        prove_refused(report, keys, REFUSED, f"{REFUSED}, public template")
+        details.append(f"refused to {REFUSED}, which takes the cloud's only")
+
+
+def prove_refused(report: Report, keys: dict[str, str], account: str, what: str) -> None:
+    """The account is told what it is told of a template that does not exist."""
+    refused, missing = (_plan_error(reference, keys[account]) for reference in (OFFERED, f"{OWNER}/no-such-template"))
+    same_words = refused.replace(OFFERED, "...") == missing.replace(f"{OWNER}/no-such-template", "...")
+    report.prove(
+        what, expected="template-not-found", found=refused.partition(":")[0],
+        holds=refused.startswith("template-not-found:") and same_words,
+    )  # fmt: skip
+
+
+def _plan_error(reference: str, key: str) -> str:
+    """What `estampe deploy` is refused with."""
+    try:
+        OURS.command("deploy", reference, f"{NAME}-none", "--network", CORNER.network, "--no-wait", key=key)
+    except installation.CommandFailed as error:
+        return f"{error.code}: {error.problem.get('detail')}"
+    return "not refused:"
+
+
+def deploy(report: Report, keys: dict[str, str]) -> None:
+    """`estampe deploy`, by globex with a larger volume, by initech at the same time; each with a name and an address of its own."""
+    with report.step("estampe deploy twice, until both say who they are") as details:
+        third = OURS.command(
+            "deploy", OFFERED, THIRD, "--hostname", "web-03", "--network", CORNER.network, "--address", THIRD_ADDRESS,
+            "--no-wait", key=keys[PUBLIC],
         )  # fmt: skip
-        details.append(f"volume of {_size(CLONE_BYTES)}, address {CLONE_ADDRESS}")
-    facts.wait_until_up(CLONE, deadline_seconds=BOOT_SECONDS)
+        OURS.command(
+            "deploy", OFFERED, CLONE, "--hostname", "web-02", "--volume", f"vda={CLONE_BYTES >> 30}GiB",
+            "--network", CORNER.network, "--address", CLONE_ADDRESS, deadline_seconds=CAPTURE_SECONDS, key=keys[RECEIVER],
+        )  # fmt: skip
+        OURS.command("operation", "wait", third["id"], deadline_seconds=CAPTURE_SECONDS, key=keys[PUBLIC])
+        details += [f"{RECEIVER} web-02, volume of {_size(CLONE_BYTES)}", f"{PUBLIC} web-03"]
+    for server in (CLONE, THIRD):
+        facts.wait_until_up(server, deadline_seconds=BOOT_SECONDS)
 
 
 def prove_clone(report: Report, source: facts.Identity, content: facts.Files) -> None:
@@ -219,6 +281,24 @@ def prove_clone(report: Report, source: facts.Identity, content: facts.Files) ->
         ("UUID", shell.virsh("domuuid", SOURCE), shell.virsh("domuuid", CLONE)),
     ):
         report.prove(f"web-02: {what}", expected=f"not {was}", found=now or "none", holds=bool(now) and now != was)
+
+
+def prove_third(report: Report, source: facts.Identity, content: facts.Files) -> None:
+    """web-03 too, and it shares nothing with web-02."""
+    found, other = facts.identity(THIRD), facts.identity(CLONE)
+    report.prove("web-03: host name", expected="web-03", found=found.hostname)
+    report.prove("web-03: addresses", expected=THIRD_ADDRESS, found=" ".join(found.addresses))
+    report.prove("web-03: checksum of its files", expected=content.checksum, found=facts.files(THIRD).checksum)
+    for what, now, others in (
+        ("machine-id", found.machine_id, {source.machine_id, other.machine_id}),
+        ("SSH host key", _fingerprint(found.host_keys), {_fingerprint(each.host_keys) for each in (source, other)}),
+    ):
+        report.prove(
+            f"web-03: {what}",
+            expected="neither of the others'",
+            found=now or "none",
+            holds=bool(now) and now not in others,
+        )
 
 
 def prove_source(report: Report, before: facts.Identity, content: facts.Files) -> None:
@@ -256,13 +336,27 @@ def prove_template(report: Report, template: dict) -> None:
     )
 
 
+def prove_access(report: Report, keys: dict[str, str]) -> None:
+    """Each account sees its own servers, acme how many came from its template, and umbrella's audit log holds what was refused."""
+    for account, expected in ((OWNER, SOURCE), (RECEIVER, CLONE), (PUBLIC, THIRD), (REFUSED, "")):
+        seen = " ".join(server["name"] for server in OURS.command("server", "list", key=keys[account])["servers"])
+        report.prove(f"{account}: its servers", expected=expected or "none", found=seen or "none")
+    elsewhere = OURS.command("template", "servers", TEMPLATE, key=keys[OWNER])["elsewhere"]
+    found = ", ".join(f"{each['count']} of {each['account'] or 'others'}" for each in elsewhere)
+    report.prove(f"{OWNER}: servers elsewhere", expected=f"1 of {RECEIVER}, 1 of others", found=found)
+    refused = OURS.command("audit", "list", "--outcome", "refused", key=keys[REFUSED])["entries"]
+    found = ", ".join(f"{each['action']}: {each['code']}" for each in refused)
+    twice = ", ".join(["start_deployment: template-not-found"] * 4)  # the real one and the missing one, each twice
+    report.prove(f"{REFUSED}: refused, by its audit log", expected=twice, found=found)
+
+
 def serve() -> int:
     """The daemon on what an earlier demo left, in the foreground."""
     if not OURS.state_directory.exists():
         print("there is nothing to serve: run script/demo first", file=sys.stderr)
         return 1
     print(
-        f"serving; in another terminal, as root:\n  export ESTAMPE_SOCKET={OURS.socket}\n  {installation.PROGRAM} template show web\n"
+        f"serving; in another terminal, as root:\n  export ESTAMPE_SOCKET={OURS.socket}\n  {installation.PROGRAM} --account acme template show web\n"
     )
     os.environ.update(OURS.environment)
     sys.stdout.flush()
@@ -318,14 +412,17 @@ def _duration(seconds: float) -> str:
 
 _CACHE = {"kvm-probe.json", "appliance"}  # of the daemon, in its state directory: 10 s each to make anew
 _LOOK_AROUND = f"""
-Both servers are left running (512 MiB each), the daemon is stopped. To look around, as root:
+All three servers are left running (512 MiB each), the daemon is stopped. To look around, as root:
   virsh list                                 the servers, beside your own
   script/demo --serve                        the daemon, until Ctrl-C; then in another terminal:
     export ESTAMPE_SOCKET={OURS.socket}
+    export ESTAMPE_ACCOUNT={OWNER}              you are the cloud operator, and act for whom you like
     .venv/bin/estampe template show {TEMPLATE}     what was captured, left out and sealed
+    .venv/bin/estampe template servers {TEMPLATE}  what was deployed from it, by whom
     .venv/bin/estampe server list
+    .venv/bin/estampe audit list               who did what, and what was refused
     .venv/bin/estampe store usage
-    .venv/bin/estampe deploy {TEMPLATE} {NAME}-web-03 --address 192.0.2.30/24
+    .venv/bin/estampe deploy {TEMPLATE} {NAME}-web-04 --network {CORNER.network} --address 192.0.2.40/24
 To remove all of it:
   script/demo --clean
 """

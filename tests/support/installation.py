@@ -127,15 +127,19 @@ class Installation:
     def __exit__(self, *exc: object) -> None:
         self.stop()
 
-    def command(self, *arguments: str, deadline_seconds: float = 60.0, may_fail: bool = False) -> Any:
+    def command(
+        self, *arguments: str, deadline_seconds: float = 60.0, may_fail: bool = False, key: str | None = None
+    ) -> Any:
         """The JSON document that a command prints; with `may_fail` also of one that has found something wrong.
+
+        `key` is an API key: the command is then its account's, else the cloud operator's.
 
         Raises: CommandFailed, shell.Failed at the deadline.
         """
         try:
             done = subprocess.run(
                 [PROGRAM, *arguments, "--output", "json"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                env=self._environment(), timeout=deadline_seconds, check=False,
+                env=self._environment() | ({} if key is None else {"ESTAMPE_KEY": key}), timeout=deadline_seconds, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
             raise shell.Failed(f"estampe {' '.join(arguments)} did not end within {deadline_seconds:g} s") from error
