@@ -28,7 +28,10 @@ def test_the_example_shows_the_defaults(example):
     shown = config.Settings(**example)
     assert shown.store == config.Settings().store
     off = {name for name in example if config.Settings.model_fields[name].default is None}  # shown by an example value
-    assert off - depends_on_the_host == {"store_directory", "database_url", "listen", "tls_certificate", "tls_key"}
+    assert off - depends_on_the_host == {
+        "store_directory", "database_url", "listen", "tls_certificate", "tls_key", "public_url", "oidc_issuer", "oidc_client_id",
+        "oidc_client_secret_file", "oidc_certificates", "oidc_groups_claim",
+    }  # fmt: skip
     fields = set(example) - depends_on_the_host - off
     assert shown.model_dump(include=fields) == config.Settings().model_dump(include=fields)
 
