@@ -1,9 +1,11 @@
 """An installation on a fake host, with its store in memory and an engine that is cut off where a test says."""
 
 import contextlib
+import dataclasses
 import datetime
 import random
 import shutil
+import uuid
 from pathlib import Path
 
 from estampe import config, wiring
@@ -11,7 +13,8 @@ from estampe.capture import request as capture_request
 from estampe.db import database
 from estampe.deploy import request as deploy_request
 from estampe.jobs import memory as memory_engine
-from estampe.model import account, configuration, operation
+from estampe.model import account, configuration, manifest, operation
+from estampe.store import chunks, manifests
 from estampe.store import memory as memory_store
 from estampe.virt import base as virt
 from estampe.virt import fake
@@ -78,10 +81,10 @@ class Site:
             target="vda", bus="virtio", path=volume.path, format=volume.format, is_block_device=False, serial=None,
             boot_order=None,
         )  # fmt: skip
-        uuid = self.host.add_server(name, volumes=[attached], guest=fake.fake_guest.FakeGuest(**guest))
+        server_uuid = self.host.add_server(name, volumes=[attached], guest=fake.fake_guest.FakeGuest(**guest))
         if is_running:
-            self.host.start(uuid)
-        return uuid
+            self.host.start(server_uuid)
+        return server_uuid
 
     def volume_bytes(self, name: str) -> bytes:
         found = self.host.find_volume("pool", name)
@@ -94,6 +97,15 @@ class Site:
     def capture(self, server: str = "web", **wishes) -> operation.Operation:
         wishes = {"is_sealed": False, **wishes}
         return self.services.captures.start(OWNER, capture_request.CaptureRequest(server=server, **wishes))
+
+    def give_inventory(self, template_id: uuid.UUID, data: bytes) -> None:
+        """The template's manifest as if its capture had stored this inventory."""
+        with self.store.writer() as writer:
+            blob = chunks.put_blob(chunks.Chunks(self.store), writer, data)
+            writer.flush()
+        changed = dataclasses.replace(manifests.get(self.store, template_id), inventory=blob)
+        self.store.delete_manifest(template_id)
+        self.store.put_manifest(template_id, manifest.encode(changed))
 
     def deploy(self, template: str = "web", name: str = "new", **wishes) -> operation.Operation:
         return self.services.deployments.start(

@@ -38,6 +38,8 @@ RULES: Final[Mapping[str, access.Rule]] = {
     "plan_deployment": _read(_OPERATOR),
     "list_templates": _read(),
     "get_template": _read(),
+    "get_inventory": _read(),
+    "compare_templates": _read(),
     "edit_template": _change(),
     "delete_template": _change(),
     "replace_characteristics": _change(),

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from estampe.accounts import views as account_views
 from estampe.capture import request as capture_request
-from estampe.catalogue import lineage, profiles
+from estampe.catalogue import contents, lineage, profiles
 from estampe.catalogue import views as template_views
 from estampe.db import idempotency
 from estampe.deploy import request as deploy_request
@@ -26,6 +26,7 @@ from estampe.model import (
     api_key,
     audit,
     characteristics,
+    inventory,
     listing,
     oidc,
     operation,
@@ -178,6 +179,20 @@ class LifeService(Protocol):
 
     def purge(self, owner_id: uuid.UUID, reference: str, *, etags: Collection[str] | None = None) -> None:
         """Out of the trash, for ever. Raises: errors.TemplateProtected, errors.TemplateInUse."""
+
+
+class ContentService(Protocol):
+    """What is in templates, as far as the account sees them.
+
+    Both raise errors.TemplateNotFound, errors.TemplateStateForbids (captured or purged just now), errors.ManifestCorrupt,
+    errors.ChunkMissing, errors.ChunkCorrupt.
+    """
+
+    def inventory(self, account_id: uuid.UUID, reference: str) -> inventory.Inventory:
+        """What is installed and set. Raises: errors.InventoryNotFound."""
+
+    def compare(self, account_id: uuid.UUID, before: str, after: str) -> contents.Comparison:
+        """What is different in `after`."""
 
 
 class LineageService(Protocol):
@@ -497,6 +512,7 @@ class Services:
     readiness: ReadinessService
     life: LifeService
     lineage: LineageService
+    contents: ContentService
     sharing: SharingService
     retention: RetentionService
     profiles: ProfileService

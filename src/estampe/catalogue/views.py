@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import TypeVar
 
-from estampe.model import configuration, sight, template
+from estampe.model import configuration, manifest, sight, template
 from estampe.model import guest as guests
+from estampe.model import inventory as inventories
+from estampe.model import layout as layouts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,8 @@ class ManifestSummary:
     guest: guests.Guest | None  # None: could not be inspected
     sealing: guests.Sealing
     has_nvram: bool
+    layout: layouts.Layout | None = None
+    has_inventory: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +51,13 @@ class TemplateDetail:
         return self.seen.template
 
 
-def opened(whole: ManifestSummary) -> ManifestSummary:
+_Whole = TypeVar("_Whole", ManifestSummary, manifest.Manifest)
+
+
+def opened(whole: _Whole) -> _Whole:
     """What others see of it: what a server from it will be, and nothing that names the server it was, its host or its network.
 
-    The domain's XML goes with it, since it names all of them.
+    The domain's XML goes with it, since it names all of them. Of a manifest, that holds for what its summary has, too.
     """
     recorded = whole.configuration
     return dataclasses.replace(
@@ -64,6 +72,7 @@ def opened(whole: ManifestSummary) -> ManifestSummary:
             left_out=(),
         ),
         guest=None if whole.guest is None else _opened_guest(whole.guest),
+        layout=None if whole.layout is None else _opened_layout(whole.layout),
         sealing=dataclasses.replace(whole.sealing, why_not=whole.sealing.why_not and "not told", actions=(), notes=()),
     )
 
@@ -71,3 +80,20 @@ def opened(whole: ManifestSummary) -> ManifestSummary:
 def _opened_guest(whole: guests.Guest) -> guests.Guest:
     systems = tuple(dataclasses.replace(each, uuid=None, label=None) for each in whole.file_systems)
     return dataclasses.replace(whole, hostname="", file_systems=systems)
+
+
+def _opened_layout(whole: layouts.Layout) -> layouts.Layout:
+    """Names that people gave partitions go the way of file systems' labels; those of groups stay: a deploy asks for them."""
+    volumes = tuple(
+        dataclasses.replace(
+            volume, partitions=tuple(dataclasses.replace(each, name=None, uuid=None) for each in volume.partitions)
+        )
+        for volume in whole.volumes
+    )
+    return dataclasses.replace(whole, volumes=volumes)
+
+
+def opened_inventory(whole: inventories.Inventory) -> inventories.Inventory:
+    """What others see of it: `sight.OPEN_LISTS`."""
+    cut = tuple(name for name in whole.cut if name in sight.OPEN_LISTS)
+    return dataclasses.replace(whole, users=(), services=(), files={}, cut=cut)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from estampe.guest import base, cloud_init, linux, linux_buses, linux_traces, ssh
+from estampe.guest import base, cloud_init, linux, linux_facts, linux_traces, ssh
 
 _DISTRIBUTIONS: Final = frozenset({"debian", "ubuntu"})  # libguestfs' names
 
@@ -28,14 +28,7 @@ class Debian:
 
     def facts(self, appliance: base.Appliance, *, root_kind: str) -> base.Facts:
         """See base.GuestKind."""
-        cloud = cloud_init.read(appliance)
-        return base.Facts(
-            has_cloud_init=cloud.reads_seeds,
-            is_network_left_alone=cloud.reads_seeds and cloud.is_network_disabled,
-            has_guest_agent=linux.has_program(appliance, "qemu-ga"),
-            can_grow_root=cloud.grows_root and linux.can_grow(appliance, root_kind=root_kind),
-            volume_buses=linux_buses.known(appliance),
-        )
+        return linux_facts.read(appliance, root_kind=root_kind)
 
     def seal(self, appliance: base.Appliance) -> base.Stripped:
         """See base.GuestKind."""

@@ -27,6 +27,11 @@ CLOSED: Final[Mapping[str, Any]] = {
     "successor_id": None, "parent_id": None, "parent_name": None, "trash": None, "revision": 0, "publication": None,
 }  # fmt: skip
 
+# The lists of an inventory: what is installed is what one deploys; who has an account in it, which services its owner has added
+# and what its configuration files are (a digest proves a guess) is not told.
+OPEN_LISTS: Final = frozenset({"packages"})
+CLOSED_LISTS: Final = frozenset({"users", "services", "files"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:

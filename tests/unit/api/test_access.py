@@ -25,7 +25,7 @@ from estampe import errors
 from estampe.api import access_table, app, gate, peer, services
 from estampe.capture import request as capture
 from estampe.db import schema
-from estampe.model import access, account, listing, operation, session, visibility
+from estampe.model import access, account, inventory, listing, operation, session, visibility
 
 _PASSWORD = "correct horse battery"
 _ROLES = ("nobody", "viewer", "operator", "owner", "cloud operator")
@@ -94,6 +94,10 @@ _BODIES: dict[str, Callable[[Things], dict[str, Any]]] = {
     "set_password": lambda _: {"password": _PASSWORD, "current": _PASSWORD},
     "create_api_key": lambda _: {"name": "ci", "role": "viewer"},
 }
+_QUERIES: dict[str, Callable[[Things], dict[str, Any]]] = {
+    "compare_templates": lambda things: {"to": things.template.replace("%2F", "/")}
+}
+_INVENTORY = inventory.encode(inventory.Inventory(packages=(), users=(), services=(), files={"/etc/v": "00"}))
 # What the text after a route's prefix names.
 _OBJECTS = {
     "servers": "server", "templates": "template", "operations": "operation", "users": "user", "api-keys": "key",
@@ -200,7 +204,9 @@ class World:
         self.site.run()
         ended = self.services.operations.get(of.id, str(started.id))
         assert ended.state is operation.State.SUCCEEDED
-        return str(ended.result["template_id"])  # type: ignore[index]
+        template = str(ended.result["template_id"])  # type: ignore[index]
+        self.site.give_inventory(uuid.UUID(template), _INVENTORY)
+        return template
 
     def ask(
         self, role: str, name: str, things: Things, *, query: dict[str, Any] | None = None, **more_headers: str
@@ -216,7 +222,11 @@ class World:
         body = _BODIES[name](things) if "requestBody" in route else None
         with testclient.TestClient(asked, raise_server_exceptions=False) as http:
             return http.request(
-                method, _filled(path, things), json=body, headers={**headers, **more_headers}, params=query
+                method,
+                _filled(path, things),
+                json=body,
+                headers={**headers, **more_headers},
+                params=query or _QUERIES.get(name, lambda _: None)(things),
             )
 
     def entries(self) -> int:

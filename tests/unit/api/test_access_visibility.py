@@ -28,7 +28,7 @@ _NAMING: Final = sorted(
 )
 # What whoever sees a template may do; all else is its owner's.
 _USES: Final = {
-    "get_template", "list_servers_of_template", "plan_deployment", "start_deployment", "hide_template", "unhide_template",
+    "get_template", "get_inventory", "compare_templates", "list_servers_of_template", "plan_deployment", "start_deployment", "hide_template", "unhide_template",
 }  # fmt: skip
 _SEEN: Final = ("shared", "public", "shared and public")
 _UNSEEN: Final = ("private", "expired", "unshared", "trashed", "limited", "suspended")
@@ -90,6 +90,17 @@ def test_what_is_not_seen_answers_as_what_is_missing(
         assert (answer.status_code, answer.json()["code"]) == (refused or (404, "template-not-found"))
     assert answers[0].text.replace(unseen, "") == answers[1].text.replace(missing, "")
     assert answers[0].headers == answers[1].headers
+
+
+@pytest.mark.parametrize("way", _UNSEEN)
+def test_a_comparison_with_what_is_not_seen_answers_as_one_with_what_is_missing(
+    world: matrix.World, seen: dict[str, str], way: str
+) -> None:
+    unseen, missing = seen[way], str(uuid.uuid4())
+    own = _things(world, world._template(world.acme, f"own-{way}"))
+    answers = [world.ask("owner", "compare_templates", own, query={"to": to}) for to in (unseen, missing)]
+    assert [(each.status_code, each.json()["code"]) for each in answers] == [(404, "template-not-found")] * 2
+    assert answers[0].text.replace(unseen, "") == answers[1].text.replace(missing, "")
 
 
 @pytest.mark.parametrize("role", _ROLES)

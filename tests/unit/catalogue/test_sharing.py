@@ -9,7 +9,19 @@ from estampe import errors
 from estampe.capture import request as capture
 from estampe.catalogue import views
 from estampe.deploy import request as deploy
-from estampe.model import access, account, configuration, guest, listing, operation, sight, template, visibility
+from estampe.model import (
+    access,
+    account,
+    configuration,
+    guest,
+    inventory,
+    layout,
+    listing,
+    operation,
+    sight,
+    template,
+    visibility,
+)
 
 TERMS = visibility.Terms(note="for you")
 MINE, SHARED, PUBLIC = visibility.Scope.MINE, visibility.Scope.SHARED, visibility.Scope.PUBLIC
@@ -90,7 +102,16 @@ def test_every_field_of_a_template_is_either_open_or_closed():
 
 
 # What others see of a manifest's summary, field by field: a field that is new must be put here and thought of.
-_OPEN_SUMMARY = {"chunk_size_bytes", "configuration", "volumes", "guest", "sealing", "has_nvram"}
+_OPEN_SUMMARY = {
+    "chunk_size_bytes",
+    "configuration",
+    "volumes",
+    "guest",
+    "sealing",
+    "has_nvram",
+    "layout",
+    "has_inventory",
+}
 _OPEN_CONFIGURATION = {
     "architecture", "machine", "cpus", "memory_bytes", "cpu_mode", "cpu_model", "firmware", "has_secure_boot",
     "has_agent_channel", "volumes", "interfaces",
@@ -98,15 +119,32 @@ _OPEN_CONFIGURATION = {
 _CLOSED_CONFIGURATION = {"name", "domain_uuid", "left_out", "domain_xml"}
 _OPEN_GUEST = {
     "kind", "distribution", "version", "product", "root_device", "file_systems", "has_cloud_init", "has_guest_agent",
-    "can_grow_root", "package_count", "is_network_left_alone", "volume_buses",
+    "can_grow_root", "package_count", "is_network_left_alone", "volume_buses", "boot_loader", "network", "seed_reader",
+    "init", "is_generalised",
 }  # fmt: skip
+_OPEN_PARTITION = {"number", "start_bytes", "size_bytes", "type", "is_bootable", "is_logical", "content"}
+_OPEN_GROUP = {
+    "name",
+    "extent_size_bytes",
+    "free_bytes",
+    "physical_volumes",
+    "logical_volumes",
+}  # a deploy asks for names
 _SETS = [
     (views.ManifestSummary, _OPEN_SUMMARY, set()),
     (configuration.Configuration, _OPEN_CONFIGURATION, _CLOSED_CONFIGURATION),
     (configuration.VolumeConfiguration, {"target", "bus", "size_bytes", "format", "boot_order"}, {"serial"}),
     (configuration.InterfaceConfiguration, {"kind", "model"}, {"mac", "source"}),
     (guest.Guest, _OPEN_GUEST, {"hostname"}),
-    (guest.FileSystem, {"device", "kind", "size_bytes", "used_bytes", "mount_point"}, {"uuid", "label"}),
+    (guest.FileSystem, {"device", "kind", "size_bytes", "used_bytes", "mount_point", "subvolumes"}, {"uuid", "label"}),
+    (guest.Subvolume, {"path", "mount_point"}, set()),
+    (layout.Layout, {"volumes", "groups"}, set()),
+    (layout.VolumeLayout, {"target", "size_bytes", "sector_size_bytes", "table", "partitions", "content"}, set()),
+    (layout.Partition, _OPEN_PARTITION, {"name", "uuid"}),
+    (layout.VolumeGroup, _OPEN_GROUP, set()),
+    (layout.LogicalVolume, {"name", "size_bytes", "kind", "content"}, set()),
+    (inventory.Inventory, sight.OPEN_LISTS | {"cut", "version"}, sight.CLOSED_LISTS),
+    (inventory.Package, {"name", "version", "architecture"}, set()),
     (guest.Sealing, {"is_sealed", "trimmed_bytes"}, {"why_not", "actions", "notes"}),
 ]
 
@@ -144,7 +182,19 @@ def _summary():
             is_sealed=False, why_not="/srv/acme", actions=("removed /home/acme",), trimmed_bytes=0, notes=("acme",)
         ),
         has_nvram=False,
+        layout=_layout(),
     )  # fmt: skip
+
+
+def _layout():
+    part = layout.Partition(
+        number=1, start_bytes=1, size_bytes=1, type="0x83", name="acme-root", is_bootable=True, is_logical=False,
+        content="ext4", uuid="acme-part",
+    )  # fmt: skip
+    volume = layout.VolumeLayout(
+        target="vda", size_bytes=1, sector_size_bytes=512, table=layout.TableKind.GPT, partitions=(part,), content=None
+    )
+    return layout.Layout(volumes=(volume,), groups=())
 
 
 def test_nothing_in_a_manifest_tells_others_whose_it_was():
@@ -152,6 +202,50 @@ def test_nothing_in_a_manifest_tells_others_whose_it_was():
     assert "acme" not in repr(opened).lower()
     assert (opened.guest.product, opened.configuration.machine, opened.volumes) == ("Debian 12", "q35", ())
     assert not opened.sealing.is_sealed
+    assert opened.layout.volumes[0].partitions[0].content == "ext4"
+
+
+def _inventory(version):
+    package = inventory.Package(name="nginx", version=version, architecture="amd64")
+    user = inventory.User(name=f"acme-{version}", uid=1000, shell="/bin/sh")  # noqa: S604 - an account has one
+    return inventory.encode(
+        inventory.Inventory(
+            packages=(package,),
+            users=(user,),
+            services=(f"acme-{version}.service",),
+            files={"/etc/acme": f"{version}" * 64},
+            cut=("packages", "users"),
+        )
+    )
+
+
+def test_others_are_told_the_packages_of_an_inventory_and_nothing_else_of_it(market):
+    market.site.give_inventory(market.shown(market.acme, "web").template.id, _inventory("1"))
+    with pytest.raises(errors.TemplateNotFound):
+        market.services.contents.inventory(market.globex.id, "acme/web")
+    market.share()
+    assert market.services.contents.inventory(market.acme.id, "web").users
+    told = market.services.contents.inventory(market.globex.id, "acme/web")
+    assert [each.name for each in told.packages] == ["nginx"]
+    assert (told.users, told.services, dict(told.files), told.cut) == ((), (), {}, ("packages",))
+
+
+def test_a_comparison_takes_of_both_sides_what_is_seen_of_either(market):
+    market.capture("globex-web-01", market.globex, name="mine")
+    for of, reference, version in ((market.acme, "web", "1"), (market.globex, "mine", "2")):
+        data = inventory.decode(_inventory(version))
+        market.site.give_inventory(
+            market.shown(of, reference).template.id, inventory.encode(dataclasses.replace(data, cut=()))
+        )
+    with pytest.raises(errors.TemplateNotFound):
+        market.services.contents.compare(market.globex.id, "mine", "acme/web")
+    market.share()
+    for before, after in (("mine", "acme/web"), ("acme/web", "mine"), ("acme/web", "acme/web@1")):
+        told = market.services.contents.compare(market.globex.id, before, after).difference
+        assert len(told.packages) == (before != "acme/web" or after == "mine")
+        assert (told.configuration, told.volumes, told.users, told.services, told.files) == ((),) * 5
+        assert {each.what for each in told.not_compared} == {"users", "services", "files"}
+        assert {each.why for each in told.not_compared} == {"acme/web@1 is another account's, which does not tell them"}
 
 
 def test_who_sees_a_template_is_told_what_it_is_and_nothing_of_its_owners(market):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estampe import errors
-from estampe.model import chunk, configuration, guest, manifest
+from estampe.model import chunk, configuration, guest, layout, manifest
 
 SIZE = 1 << 20
 ID = bytes(range(32))
@@ -92,6 +92,32 @@ def test_a_manifest_survives_its_bytes():
 def test_a_manifest_from_before_a_fact_of_the_guest_was_recorded_is_read():
     older = _with_header(lambda header: header["guest"].pop("is_network_left_alone"))
     assert manifest.decode(older, template="web@3") == _made()
+
+
+def test_a_layout_survives_and_a_manifest_from_before_it_has_none():
+    cut = layout.Layout(
+        volumes=(
+            layout.VolumeLayout(
+                target="vda", size_bytes=10 * SIZE, sector_size_bytes=512, table=layout.TableKind.GPT, content=None,
+                partitions=(layout.Partition(
+                    number=1, start_bytes=SIZE, size_bytes=SIZE, type="X", name="", is_bootable=False, is_logical=False,
+                    content="LVM2_member"),),
+            ),
+        ),
+        groups=(layout.VolumeGroup(
+            name="vg0", extent_size_bytes=4, free_bytes=0, physical_volumes=("vda1",),
+            logical_volumes=(layout.LogicalVolume(name="root", size_bytes=4, kind="linear", content="ext4"),)),),
+    )  # fmt: skip
+    made = _made(layout=cut)
+    assert manifest.decode(manifest.encode(made), template="web@3") == made
+    older = _with_header(lambda header: [header.pop(name) for name in ("layout", "inventory")])
+    assert manifest.decode(older, template="web@3") == _made()
+
+
+def test_the_pieces_of_an_inventory_are_named_with_those_of_the_template():
+    made = _made(inventory=manifest.Blob(size_bytes=5, chunk_ids=((b"\7" * 32).hex(),)))
+    assert manifest.decode(manifest.encode(made), template="web@3") == made
+    assert list(made.chunks())[-1] == (b"\7" * 32, 5)
 
 
 def test_what_may_be_absent_may_be_absent():
@@ -182,6 +208,10 @@ def test_version_0_and_a_reserved_field_in_use_are_corrupt():
         lambda h: h["nvram"].update(size_bytes=-1),
         lambda h: h["nvram"].update(chunk_ids=["../../etc/passwd", "00" * 32]),
         lambda h: h["nvram"].update(chunk_ids=[]),
+        lambda h: h.update(inventory={"size_bytes": 1, "chunk_ids": []}),
+        lambda h: h.update(inventory={"size_bytes": -1, "chunk_ids": []}),
+        lambda h: h.update(inventory={"size_bytes": 1, "chunk_ids": ["../x"]}),
+        lambda h: h.update(inventory={"size_bytes": 65 * SIZE, "chunk_ids": ["00" * 32] * 65}),
     ],
 )
 def test_a_hostile_header_is_corrupt_though_its_digest_fits(change):
