@@ -96,7 +96,7 @@ class Copy:
 
     def finish(self, directory, cache):
         return appliance.finish(
-            [appliance.Drive(target="vda", overlay=self.overlay)],
+            appliance.Job(drives=(appliance.Drive(target="vda", overlay=self.overlay),)),
             is_kvm_usable=False,
             work_directory=directory / "work",
             deadline_seconds=400,

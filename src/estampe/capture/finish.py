@@ -49,7 +49,13 @@ class Finisher:
     cache_directory: Path  # keeps the built appliance: 400 MB that take 10 s to make
 
     def run(
-        self, copies: Sequence[Copy], *, workspace: Path, sockets: Path, check_cancelled: Callable[[], None]
+        self,
+        copies: Sequence[Copy],
+        *,
+        workspace: Path,
+        sockets: Path,
+        check_cancelled: Callable[[], None],
+        wish: guests.SealingWish = guests.NOTHING_WISHED,
     ) -> guest.Finished:
         """Inspect, seal and trim on overlays in `workspace`. A guest that cannot be worked on is told as not sealed."""
         with contextlib.ExitStack() as stack:
@@ -57,7 +63,7 @@ class Finisher:
             drives = [_drive(copy, export.socket, workspace) for copy, export in zip(copies, exports, strict=True)]
             try:
                 finished = appliance.finish(
-                    drives,
+                    appliance.Job(drives=tuple(drives), wish=wish),
                     is_kvm_usable=self.is_kvm_usable(),
                     work_directory=workspace,
                     deadline_seconds=deadline_seconds(copies),

@@ -21,6 +21,7 @@ from estampe.db import templates as template_rows
 from estampe.guest import base as guest
 from estampe.jobs import runner
 from estampe.model import chunk, manifest, record
+from estampe.model import guest as guests
 from estampe.model import template as templates
 from estampe.store import manifests
 from estampe.virt import base as virt
@@ -152,7 +153,11 @@ class CaptureWorkflow:
         place.make()  # again: a power cut since the copy has emptied /run, where the sockets are
         work.progress.phase("inspecting, sealing and trimming the copy")
         told = self.finisher.run(
-            copies, workspace=place.directory, sockets=place.sockets, check_cancelled=check_cancelled
+            copies,
+            workspace=place.directory,
+            sockets=place.sockets,
+            check_cancelled=check_cancelled,
+            wish=guests.SealingWish(keep=request.keep, remove=request.remove),
         )
         if not told.is_overlay_usable:
             return _Finished(told=told)

@@ -19,6 +19,7 @@ from estampe import errors, process
 from estampe.guest import base, overlay, process_group, protocol, text
 
 Drive = protocol.Drive
+Job = protocol.Job
 
 _WORKER: Final = (sys.executable, "-m", "estampe.guest.worker")
 _POLL_SECONDS: Final = 0.25  # how late a cancel or the deadline is seen
@@ -27,7 +28,7 @@ _TAIL_BYTES: Final = 4096
 
 
 def finish(
-    drives: Sequence[Drive],
+    job: Job,
     *,
     is_kvm_usable: bool,
     work_directory: Path,
@@ -37,7 +38,7 @@ def finish(
     cache_directory: Path | None = None,
     worker: Sequence[str] = _WORKER,
 ) -> base.Finished:
-    """Inspect, seal and trim the guest on overlays over its copied volumes, in the server's order.
+    """Inspect, seal and trim the guest on the job's overlays over its copied volumes.
 
     What is wrong with the guest is told in the result (`sealing.why_not`), and the overlays are then to be thrown away. The
     overlays' backing must be served until this returns. `cache_directory` keeps the built appliance (400 MB) for the next
@@ -47,7 +48,6 @@ def finish(
         raises. Nothing it started is left then.
     """
     work_directory.mkdir(parents=True, exist_ok=True)
-    job = protocol.Job(drives=tuple(drives))
     with _running(worker, job, _environment(is_kvm_usable, work_directory, cache_directory), work_directory) as running:
         listening = _Listening(running.output, check_cancelled, time.monotonic() + deadline_seconds)
         finished = listening.outcome(tell)
@@ -55,7 +55,7 @@ def finish(
             raise errors.ApplianceFailed(detail=f"it did not finish within {deadline_seconds:g} s and was ended")
         if finished is None:
             raise errors.ApplianceFailed(detail=_why_silent(running.child, work_directory))
-    freed = sum(overlay.freed_bytes(drive.overlay) for drive in drives) if finished.is_overlay_usable else 0
+    freed = sum(overlay.freed_bytes(drive.overlay) for drive in job.drives) if finished.is_overlay_usable else 0
     return dataclasses.replace(finished, sealing=dataclasses.replace(finished.sealing, trimmed_bytes=freed))
 
 
@@ -108,7 +108,7 @@ class _Running:
 
 
 @contextlib.contextmanager
-def _running(worker: Sequence[str], job: protocol.Job, env: dict[str, str], work_directory: Path) -> Iterator[_Running]:
+def _running(worker: Sequence[str], job: Job, env: dict[str, str], work_directory: Path) -> Iterator[_Running]:
     """The worker, with its job; ended with QEMU and whatever else it started."""
     told = work_directory / "appliance-job.json"
     told.write_bytes(protocol.encode_job(job))

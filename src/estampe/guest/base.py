@@ -34,7 +34,8 @@ class Finished:
 class Facts:
     """What a kind of guest can tell of itself by its files alone, without the volumes' layout."""
 
-    has_cloud_init: bool  # and it will read a NoCloud seed
+    has_cloud_init: bool  # and it will read a seed
+    seed_formats: tuple[str, ...] = ()  # which it will read: as model.guest.Guest has them
     is_network_left_alone: bool = False  # and it will not set the network by the seed
     has_guest_agent: bool
     can_grow_root: bool  # its first boot grows the partition and file system under /, when root comes last
@@ -111,5 +112,11 @@ class GuestKind(Protocol):
     def facts(self, appliance: Appliance, *, root_kind: str) -> Facts:
         """Read only. `root_kind` is the file system under /: ext4, xfs, ..."""
 
-    def seal(self, appliance: Appliance) -> Stripped:
-        """Strip what identifies the source. Idempotent. Raises: errors.ApplianceFailed, and the copy is then neither sealed nor whole."""
+    def why_not_sealed(self, appliance: Appliance) -> str | None:
+        """Why this guest cannot be sealed, whatever is done to it; None where it can."""
+
+    def seal(self, appliance: Appliance, wish: guests.SealingWish) -> Stripped:
+        """Strip what identifies the source, as far as is wished, and what else is to go. Idempotent.
+
+        Raises: errors.ApplianceFailed, and the copy is then neither sealed nor whole.
+        """

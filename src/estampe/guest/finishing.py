@@ -20,6 +20,7 @@ class Launched:
     handle: Any
     targets: Sequence[str]
     tell: Callable[[str], None]
+    wish: guests.SealingWish = guests.NOTHING_WISHED
 
 
 def finish(launched: Launched) -> base.Finished:
@@ -63,11 +64,14 @@ def _finish(launched: Launched, devices: volumes.Volumes, contents: Sequence[vol
     why_not = _why_not(system, kind, devices, contents)
     mount_notes = _mount(handle, devices, system, is_read_only=why_not is not None)
     guest = _guest(launched, devices, contents, system, kind)
+    appliance = mounted.MountedGuest(handle)
+    if kind is not None and why_not is None:
+        why_not = kind.why_not_sealed(appliance)
     if kind is None or why_not is not None:
         return _left_alone(guest, str(why_not), mount_notes)
     try:
         launched.tell("sealing")
-        stripped = kind.seal(mounted.MountedGuest(handle))
+        stripped = kind.seal(appliance, launched.wish)
         launched.tell("trimming free space")
         notes = [*stripped.notes, *mount_notes, *_trim(handle, devices, system), *_untouched(contents, guest)]
         _unmount(handle)
@@ -140,6 +144,7 @@ def _guest(
         root_device=devices.name(root),
         file_systems=tuple(_file_system(launched.handle, each, points.get(each.device)) for each in contents),
         has_cloud_init=facts.has_cloud_init,
+        seed_formats=facts.seed_formats,
         is_network_left_alone=facts.is_network_left_alone,
         has_guest_agent=facts.has_guest_agent,
         can_grow_root=facts.can_grow_root and devices.is_last(root),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from estampe.guest import base, debian
+from estampe.guest import base, linux_kind, windows_kind
 
-KINDS: Final[tuple[base.GuestKind, ...]] = (debian.Debian(),)
+KINDS: Final[tuple[base.GuestKind, ...]] = (linux_kind.Linux(), windows_kind.Windows())
 
 
 def find(os_type: str, distribution: str) -> base.GuestKind | None:

@@ -51,7 +51,9 @@ def _take_stdout() -> TextIO:
 def _work(job: protocol.Job, tell: Callable[[str], None]) -> base.Finished:
     tell("starting the appliance")
     handle = _launch(job)
-    launched = finishing.Launched(handle=handle, targets=[drive.target for drive in job.drives], tell=tell)
+    launched = finishing.Launched(
+        handle=handle, targets=[drive.target for drive in job.drives], tell=tell, wish=job.wish
+    )
     finished = finishing.finish(launched)
     tell("stopping the appliance")
     finishing.shut_down(handle)

@@ -24,7 +24,7 @@ class Asked(Exception):
 def finish(tmp_path, program, *arguments, deadline_seconds=30.0, check_cancelled=lambda: None, told=None, **changed):
     runner = ["sh", "-c"] if program is HANGING else [sys.executable, "-c"]
     return appliance.finish(
-        (),
+        appliance.Job(drives=()),
         is_kvm_usable=False,
         work_directory=tmp_path / "work",
         deadline_seconds=deadline_seconds,
@@ -54,7 +54,7 @@ print(json.dumps({"progress": json.dumps([job, {name: os.environ[name] for name 
     with pytest.raises(errors.ApplianceFailed):
         finish(tmp_path, program, told=told, cache_directory=tmp_path / "kept")
     job, env = json.loads(told[0])
-    assert job == {"drives": [], "memory_mib": protocol.MEMORY_MIB}
+    assert job == {"drives": [], "memory_mib": protocol.MEMORY_MIB, "wish": {"keep": [], "remove": []}}
     assert env == {
         "LIBGUESTFS_BACKEND": "direct",
         "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg",
