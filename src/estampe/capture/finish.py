@@ -52,10 +52,11 @@ class Finisher:
         self,
         copies: Sequence[Copy],
         *,
+        is_uefi: bool,
+        wish: guests.SealingWish,
         workspace: Path,
         sockets: Path,
         check_cancelled: Callable[[], None],
-        wish: guests.SealingWish = guests.NOTHING_WISHED,
     ) -> guest.Finished:
         """Inspect, seal and trim on overlays in `workspace`. A guest that cannot be worked on is told as not sealed."""
         with contextlib.ExitStack() as stack:
@@ -63,7 +64,7 @@ class Finisher:
             drives = [_drive(copy, export.socket, workspace) for copy, export in zip(copies, exports, strict=True)]
             try:
                 finished = appliance.finish(
-                    appliance.Job(drives=tuple(drives), wish=wish),
+                    appliance.Job(drives=tuple(drives), is_uefi=is_uefi, wish=wish),
                     is_kvm_usable=self.is_kvm_usable(),
                     work_directory=workspace,
                     deadline_seconds=deadline_seconds(copies),

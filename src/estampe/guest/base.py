@@ -8,11 +8,18 @@ The contract suite is tests/contract/test_appliance.py, run on memory and on the
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
+from estampe import units
 from estampe.model import guest as guests
+from estampe.model import inventory as inventories
 from estampe.model import layout as layouts
+
+# /etc of a server with many packages is 10 MiB in 3000 files; the appliance sends some 11 MiB a second under full emulation.
+MOST_DIGESTED_FILES: Final = 20_000
+MOST_DIGESTED_BYTES: Final = 64 * units.MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +35,9 @@ class Finished:
     sealing: guests.Sealing
     is_overlay_usable: bool = False
     layout: layouts.Layout | None = None
+    inventory: inventories.Inventory | None = (
+        None  # of what becomes the template: the sealed copy, or the copy as it was
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +50,26 @@ class Facts:
     has_guest_agent: bool
     can_grow_root: bool  # its first boot grows the partition and file system under /, when root comes last
     volume_buses: tuple[str, ...] = ()  # as model.guest.Guest has them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """How a guest goes about things, in the words of model.guest.Guest."""
+
+    boot_loader: str = guests.UNKNOWN
+    network: str = guests.UNKNOWN
+    seed_reader: str | None = None
+    init: str = guests.UNKNOWN
+    has_guest_agent: bool = False
+    is_generalised: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digests:
+    """What is below a directory, without its content."""
+
+    by_path: Mapping[str, str]  # of each regular file, and of each link's target: SHA-256, hexadecimal
+    is_cut: bool = False  # there is more than was read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +125,15 @@ class Appliance(Protocol):
 
         A pattern must not hold a brace or a comma.
         """
+
+    def digests(self, directory: str) -> Digests:
+        """Of everything below `directory`, by path; links not followed (but `directory` itself may be one).
+
+        At most MOST_DIGESTED_FILES, directories counted, and of MOST_DIGESTED_BYTES in all: what a hostile guest puts there may have no end.
+        """
+
+    def registry_value(self, hive: str, key: Sequence[str], name: str) -> str | None:
+        """A text value of a Windows registry file, by the names of the keys that lead to it; None where there is none."""
 
     def files(self, directory: str) -> list[str]:
         """Every regular file below `directory`, sorted, links not followed (but `directory` itself may be one)."""

@@ -12,3 +12,10 @@ KINDS: Final[tuple[base.GuestKind, ...]] = (linux_kind.Linux(), windows_kind.Win
 def find(os_type: str, distribution: str) -> base.GuestKind | None:
     """The first kind that says it is for this operating system (libguestfs' words), or None."""
     return next((kind for kind in KINDS if kind.matches(os_type, distribution)), None)
+
+
+def facts(kind: base.GuestKind | None, appliance: base.Appliance, *, root_kind: str) -> base.Facts:
+    """What the kind tells; nothing of a guest that no kind is for. Raises: errors.ApplianceFailed."""
+    if kind is not None:
+        return kind.facts(appliance, root_kind=root_kind)
+    return base.Facts(has_cloud_init=False, has_guest_agent=False, can_grow_root=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from estampe.guest import base, cloud_init, identity_job, linux, linux_buses, linux_traces, sparing, ssh, storage_names
+from estampe.guest import base, cloud_init, identity_job, linux, linux_facts, linux_traces, sparing, ssh, storage_names
 from estampe.model import guest as guests
 
 _PACKAGES: Final = (
@@ -38,15 +38,7 @@ class Linux:
 
     def facts(self, appliance: base.Appliance, *, root_kind: str) -> base.Facts:
         """See base.GuestKind."""
-        cloud = cloud_init.read(appliance)
-        return base.Facts(
-            has_cloud_init=cloud.reads_seeds,
-            seed_formats=cloud.seed_formats,
-            is_network_left_alone=cloud.reads_seeds and cloud.is_network_disabled,
-            has_guest_agent=linux.has_program(appliance, "qemu-ga"),
-            can_grow_root=cloud.grows_root and linux.can_grow(appliance, root_kind=root_kind),
-            volume_buses=linux_buses.known(appliance),
-        )
+        return linux_facts.read(appliance, root_kind=root_kind)
 
     def why_not_sealed(self, appliance: base.Appliance) -> str | None:
         """See base.GuestKind."""

@@ -33,6 +33,7 @@ class Job:
     """One launch."""
 
     drives: tuple[Drive, ...]  # in the server's order
+    is_uefi: bool = False  # the server's firmware
     memory_mib: int = MEMORY_MIB
     wish: guests.SealingWish = guests.NOTHING_WISHED
 

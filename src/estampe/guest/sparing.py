@@ -91,6 +91,14 @@ class Sparing:
         """See base.Appliance."""
         return [path for path in self._appliance.glob(*patterns) if not self.is_spared(path)]
 
+    def digests(self, directory: str) -> base.Digests:
+        """See base.Appliance."""
+        return self._appliance.digests(directory)
+
+    def registry_value(self, hive: str, key: Sequence[str], name: str) -> str | None:
+        """See base.Appliance."""
+        return self._appliance.registry_value(hive, key, name)
+
     def files(self, directory: str) -> list[str]:
         """See base.Appliance."""
         return [path for path in self._appliance.files(directory) if not self.is_spared(path)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from estampe.guest import base, sparing, windows_state
+from estampe.guest import base, sparing, windows_ways
 from estampe.model import guest as guests
 
 NOT_GENERALISED: Final = (
@@ -28,7 +28,7 @@ class Windows:
 
     def why_not_sealed(self, appliance: base.Appliance) -> str | None:
         """See base.GuestKind."""
-        return None if windows_state.is_generalised(appliance) else NOT_GENERALISED
+        return None if windows_ways.read(appliance).is_generalised else NOT_GENERALISED
 
     def seal(self, appliance: base.Appliance, wish: guests.SealingWish) -> base.Stripped:
         """See base.GuestKind. Only what was asked for is removed: what identifies the source went with sysprep."""

@@ -383,13 +383,18 @@ def test_every_familys_package_cache_goes():
     assert not any(appliance.exists(path) for path in caches)
 
 
-STATE = "/Windows/Setup/State/State.ini"
+HIVE = "/Windows/System32/config/SOFTWARE"
+STATE = r"Microsoft\Windows\CurrentVersion\Setup\State\ImageState"
+
+
+def windows(state):
+    return memory.MemoryAppliance({HIVE: "regf", "/secret": "x"}, registry={HIVE: {STATE: state}})
 
 
 def test_windows_is_sealed_by_its_own_sysprep_or_not_at_all():
     kind = windows_kind.Windows()
-    generalised = memory.MemoryAppliance({STATE: "ImageState=IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE", "/secret": "x"})
+    generalised = windows("IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE")
     assert kind.why_not_sealed(generalised) is None
     kind.seal(generalised, guests.SealingWish(remove=("/secret",)))
     assert not generalised.exists("/secret")
-    assert "sysprep" in (kind.why_not_sealed(memory.MemoryAppliance({STATE: "ImageState=IMAGE_STATE_COMPLETE"})) or "")
+    assert "sysprep" in (kind.why_not_sealed(windows("IMAGE_STATE_COMPLETE")) or "")

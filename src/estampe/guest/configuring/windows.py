@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from estampe.guest import base, windows_kind, windows_state
+from estampe.guest import base, windows_kind, windows_ways
 from estampe.guest.configuring import addressing, telling, unattend, windows_zones
 from estampe.model import final
 
@@ -18,7 +18,7 @@ def configure(appliance: base.Appliance, wish: final.FinalConfiguration, *, is_g
     if not is_generalised:
         return [telling.left(what, "not set", why=windows_kind.NOT_GENERALISED) for what in _wished(wish)]
     folder = _make_folder(appliance)
-    if old := windows_state.find(appliance, *_FOLDER, _FILE):
+    if old := windows_ways.find(appliance, f"{folder}/{_FILE}"):
         appliance.remove(old)
     path = f"{folder}/{_FILE}"
     appliance.write(path, unattend.build(wish))
@@ -79,7 +79,7 @@ def _left(wish: final.FinalConfiguration) -> list[final.Change]:
 def _make_folder(appliance: base.Appliance) -> str:
     """C:/Windows/Panther/Unattend by the names that the folders have; what is missing is made."""
     place = ""
-    for nth, name in enumerate(_FOLDER, start=1):
-        place = windows_state.find(appliance, *_FOLDER[:nth]) or f"{place}/{name}"
+    for name in _FOLDER:
+        place = windows_ways.find(appliance, f"{place}/{name}") or f"{place}/{name}"
     appliance.make_directory(place)
     return place

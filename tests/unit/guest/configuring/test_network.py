@@ -9,7 +9,6 @@ import pytest
 import yaml
 from tests.unit.guest.configuring.wishes import BOTH_DHCP, BY_DHCP, MAC1, MAC2, ONLY_IPV6, STATIC, UDEV, guest, wish
 
-from estampe.guest import linux_network
 from estampe.guest.configuring import ifcfg, ifupdown, netplan, network, network_manager, networkd, wicked
 from estampe.model import final
 
@@ -343,36 +342,3 @@ def test_every_way_says_the_same_again_when_it_runs_again(system):
     once = files()
     network.configure(appliance, asked, system=system)
     assert json.dumps(files(), sort_keys=True) == json.dumps(once, sort_keys=True)
-
-
-# --- which way -----------------------------------------------------------------------------------------------------------
-
-
-def wants(service):
-    return f"/etc/systemd/system/multi-user.target.wants/{service}.service"
-
-
-NM, NETWORKD = wants("NetworkManager"), wants("systemd-networkd")
-RED_HAT = "/etc/sysconfig/network-scripts/ifcfg-"
-
-
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        ({"/usr/sbin/netplan": "py", "/etc/netplan/a.yaml": "", NETWORKD: ""}, "netplan"),
-        (DEBIAN | {NM: ""}, "ifupdown"),
-        ({"/sbin/ifup": "elf", INTERFACES: "iface lo inet loopback\n", NM: ""}, "network-manager"),
-        ({"/sbin/ifup": "elf", INTERFACES: "iface lo inet loopback\n"}, "ifupdown"),
-        ({NETWORKD: "", "/etc/systemd/network/a.network": ""}, "systemd-networkd"),
-        ({"/etc/systemd/network/a.network": ""}, "systemd-networkd"),
-        ({NM: "", f"{RED_HAT}lo": ""}, "network-manager"),
-        ({NM: "", f"{RED_HAT}lo": "", f"{RED_HAT}ens3": ""}, "ifcfg"),
-        ({f"{RED_HAT}eth0": ""}, "ifcfg"),
-        ({"/usr/sbin/wicked": "elf", "/etc/sysconfig/network/ifcfg-eth0": ""}, "wicked"),
-        ({"/usr/sbin/wicked": "elf", "/etc/sysconfig/network/config": "", NM: ""}, "network-manager"),
-        ({"/usr/sbin/NetworkManager": "elf"}, "network-manager"),
-        ({"/etc/passwd": ""}, "unknown"),
-    ],
-)
-def test_the_way_is_found_by_what_is_enabled_and_configured(files, expected):
-    assert linux_network.system(guest(files)) == expected

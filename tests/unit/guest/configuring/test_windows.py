@@ -5,18 +5,21 @@
 import base64
 import xml.etree.ElementTree as ET
 
-from tests.unit.guest.configuring.wishes import BY_DHCP, MAC1, STATIC, guest, outcomes, wish
+from tests.unit.guest.configuring.wishes import BY_DHCP, MAC1, STATIC, outcomes, wish
 
-from estampe.guest import configuring, windows_state
+from estampe.guest import configuring, memory
 from estampe.guest.configuring import unattend, windows_zones
 from estampe.model import final
 
-STATE = "/Windows/Setup/State/State.ini"
-GENERALISED = {
-    STATE: "[State]\nImageState=IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE\n",
-    "/Windows/System32/ntoskrnl.exe": "MZ",
-    "/Windows/panther/UNATTEND/unattend.xml": "<old/>",
-}
+HIVE = "/Windows/System32/config/SOFTWARE"
+STATE = r"Microsoft\Windows\CurrentVersion\Setup\State\ImageState"
+FILES = {HIVE: "regf", "/Windows/System32/ntoskrnl.exe": "MZ", "/Windows/panther/UNATTEND/unattend.xml": "<old/>"}
+
+
+def windows(state="IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE"):
+    return memory.MemoryAppliance(FILES, registry={HIVE: {STATE: state}})
+
+
 NAMESPACE = {"u": "urn:schemas-microsoft-com:unattend"}
 
 
@@ -31,7 +34,7 @@ def text(element, path):
 
 
 def test_the_answer_file_takes_the_place_of_the_old_one_whatever_its_case():
-    appliance = guest(GENERALISED)
+    appliance = windows()
     changes = configuring.configure(appliance, wish(interfaces=(BY_DHCP,)))
     assert appliance.files("/Windows/panther") == ["/Windows/panther/UNATTEND/Unattend.xml"]
     assert set(outcomes(changes).values()) == {final.Outcome.DONE}
@@ -74,7 +77,7 @@ def test_what_an_answer_file_cannot_say_is_told():
         hostname="a-very-long-server-name", timezone="Europe/Atlantis", users=(final.User(name="bob"),),
         ssh_keys=("ssh-ed25519 AAAA",), password_hash="$6$x$y", user_data="#ps1",
     )  # fmt: skip
-    appliance = guest(GENERALISED)
+    appliance = windows()
     changes = configuring.configure(appliance, asked)
     left = {change.what for change in changes if change.outcome is final.Outcome.LEFT}
     assert left == {"whole host name", "time zone", "SSH keys", "users", "password hash", "user data"}
@@ -82,18 +85,13 @@ def test_what_an_answer_file_cannot_say_is_told():
 
 
 def test_windows_that_is_not_generalised_is_left_and_told():
-    appliance = guest(GENERALISED | {STATE: "[State]\nImageState=IMAGE_STATE_COMPLETE\n"})
+    appliance = windows("IMAGE_STATE_COMPLETE")
     changes = configuring.configure(appliance, wish(interfaces=(BY_DHCP,), admin_password="x"))
     assert outcomes(changes) == dict.fromkeys(
         ["host name", f"network of {MAC1}", "administrator's password"], final.Outcome.LEFT
     )
     assert "sysprep" in (changes[0].why or "")
     assert appliance.read("/Windows/panther/UNATTEND/unattend.xml") == "<old/>"
-
-
-def test_the_state_is_read_in_utf_16_too():
-    assert windows_state.is_generalised(guest({STATE: "\0".join("IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE")}))
-    assert not windows_state.is_generalised(guest({"/Windows/System32/x": ""}))
 
 
 def test_zones_have_windows_names():
