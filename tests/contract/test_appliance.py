@@ -190,6 +190,17 @@ def test_a_link_replaces_a_file_or_link_and_no_directory(appliance):
         appliance.link("/etc/empty", "/etc")
 
 
+def test_copying_takes_any_bytes_and_follows_links(appliance):
+    appliance.copy("/abs/latin", "/etc/empty/latin")
+    appliance.copy("/etc/hostname", "/logs/a.log")
+    appliance.copy("/etc/hostname", "/abs/empty/new")
+    assert appliance.read("/etc/empty/latin") == FILES["/etc/latin"]
+    assert appliance.read("/var/log/a.log") == appliance.read("/etc/empty/new") == "source\n"
+    for source, target in (("/etc/nothing", "/etc/x"), ("/etc/empty", "/etc/x"), ("/etc/hostname", "/nowhere/x")):
+        with pytest.raises(errors.ApplianceFailed):
+            appliance.copy(source, target)
+
+
 def stat(appliance, path):
     if isinstance(appliance, memory.MemoryAppliance):
         return appliance.given(path)

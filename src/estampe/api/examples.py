@@ -117,6 +117,7 @@ FIELDS: Final[dict[str, Any]] = {
     "Guest.init": "systemd",
     "Guest.is_generalised": None,
     "Guest.network": "netplan",
+    "Guest.seed_formats": ["nocloud", "config-drive"],
     "Guest.seed_reader": "cloud-init",
     "Subvolume.mount_point": "/home",
     "Subvolume.path": "@home",

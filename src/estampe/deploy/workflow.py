@@ -281,7 +281,13 @@ def _result(resolved: decisions.Resolved, found: list[dict[str, Any]]) -> dict[s
         "template_id": str(resolved.template_id),
         "template": resolved.template,
         "servers": [
-            {"id": str(server.uuid), "name": server.name, "hostname": server.hostname, **answers.get(server.name, {})}
+            {
+                "id": str(server.uuid),
+                "name": server.name,
+                "hostname": server.hostname,
+                "report": [record.dump(change) for change in server.told],
+                **answers.get(server.name, {}),
+            }
             for server in resolved.servers
         ],
         "changes": [record.dump(change) for change in resolved.changes],

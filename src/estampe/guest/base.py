@@ -114,6 +114,9 @@ class Appliance(Protocol):
     def make_directory(self, path: str) -> None:
         """Make it with its parents; there already is fine."""
 
+    def copy(self, source: str, target: str) -> None:
+        """Copy a regular file's bytes to another, replacing one that is there; the target's directory must be there."""
+
     def give(self, path: str, *, mode: int, owner: tuple[int, int] = (0, 0)) -> None:
         """Set the mode and the owner (user and group id) of a file or directory that is there; a link is followed."""
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from estampe.guest import base, cloud_init, identity_job, linux, linux_facts, linux_traces, sparing, ssh, storage_names
+from estampe.guest import (
+    base,
+    boot_fallback,
+    cloud_init,
+    identity_job,
+    linux,
+    linux_facts,
+    linux_traces,
+    sparing,
+    ssh,
+    storage_names,
+)
 from estampe.model import guest as guests
 
 _PACKAGES: Final = (
@@ -66,6 +77,7 @@ class Linux:
             _acted(linux_traces.empty_mail_queues(spared)),
             _acted(linux_traces.empty_logs(spared)),
             _acted(linux.strip_all(spared, _PACKAGES)),
+            _acted(boot_fallback.ensure(spared)),
             _as_wished(appliance, spared, wish),
         ]
         kept = (*linux.note_static_addresses(appliance), *linux.note_foreign_identities(appliance), linux.ACCOUNTS_NOTE)

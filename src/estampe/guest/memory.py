@@ -102,6 +102,12 @@ class MemoryAppliance:
                 raise errors.ApplianceFailed(detail=f"{made} is not a directory")
             self._nodes.setdefault(place, _DIRECTORY)
 
+    def copy(self, source: str, target: str) -> None:
+        """See base.Appliance."""
+        content = self._content(source)
+        self.write(target, "")
+        self._nodes[str(self._find(target))] = content
+
     def give(self, path: str, *, mode: int, owner: tuple[int, int] = (0, 0)) -> None:
         """See base.Appliance."""
         place = self._find(path)

@@ -77,6 +77,11 @@ class Sparing:
         """See base.Appliance."""
         self._appliance.make_directory(path)
 
+    def copy(self, source: str, target: str) -> None:
+        """See base.Appliance."""
+        if not self.is_spared(target):
+            self._appliance.copy(source, target)
+
     def give(self, path: str, *, mode: int, owner: tuple[int, int] = (0, 0)) -> None:
         """See base.Appliance."""
         if not self.is_spared(path):

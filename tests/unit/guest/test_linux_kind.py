@@ -383,6 +383,30 @@ def test_every_familys_package_cache_goes():
     assert not any(appliance.exists(path) for path in caches)
 
 
+SHIM = {"/boot/efi/EFI/debian/shimx64.efi": "shim", "/boot/efi/EFI/debian/grubx64.efi": "grub"}
+
+
+def test_the_boot_loader_is_put_where_firmware_looks_by_itself():
+    appliance = guest(SHIM)
+    assert any("BOOTX64.EFI" in line for line in seal(appliance).actions)
+    assert appliance.read("/boot/efi/EFI/BOOT/BOOTX64.EFI") == "shim"
+    assert appliance.read("/boot/efi/EFI/BOOT/grubx64.efi") == "grub"
+    assert not any("BOOTX64.EFI" in line for line in seal(appliance).actions)
+
+
+def test_a_boot_loader_that_is_there_whatever_its_case_stays():
+    appliance = guest(SHIM, {"/boot/efi/EFI/Boot/bootx64.efi": "mine"})
+    seal(appliance)
+    assert appliance.files("/boot/efi/EFI/Boot") == ["/boot/efi/EFI/Boot/bootx64.efi"]
+    assert not appliance.exists("/boot/efi/EFI/BOOT")
+
+
+def test_a_guest_without_a_known_loader_gets_none():
+    appliance = guest({"/efi/EFI/other/x.efi": "x"})
+    seal(appliance)
+    assert not appliance.glob("/efi/EFI/BOOT/*")
+
+
 HIVE = "/Windows/System32/config/SOFTWARE"
 STATE = r"Microsoft\Windows\CurrentVersion\Setup\State\ImageState"
 
