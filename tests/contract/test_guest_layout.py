@@ -5,6 +5,7 @@ vdc  MBR  | ext2 | extended: unknown, swap |            vdd  GPT, 4096-byte sect
 vde  btrfs with subvolumes on the whole volume          vdf  LUKS on the whole volume
 """
 
+import struct
 import subprocess
 
 import pytest
@@ -34,6 +35,11 @@ SYSTEM = {
     "Select": {"Current": 1},
     "ControlSet001": {"Services": {"Tcpip": {"Parameters": {"Hostname": "WIN-SOURCE"}}}, "Control": {}},
 }
+# What file(1) calls a "PE32+ executable ... x86-64": libguestfs looks at cmd.exe for the architecture.
+PROGRAM = (
+    b"MZ".ljust(0x18, b"\0") + struct.pack("<H", 0x40).ljust(0x24, b"\0") + struct.pack("<I", 0x80).ljust(0x44, b"\0")
+    + struct.pack("<4sHHIIIHHH", b"PE", 0x8664, 0, 0, 0, 0, 0xF0, 0x22, 0x20B).ljust(0x200, b"\0")
+)  # fmt: skip
 OS_RELEASE = 'PRETTY_NAME="Fedora Linux 41"\nID=fedora\nVERSION_ID=41\n'
 
 
@@ -101,7 +107,7 @@ def make_windows(launched):
     launched.mkdir_p("/Windows/System32/drivers")
     launched.mkdir_p("/Program Files/Qemu-ga")
     for path in ("/Windows/System32/cmd.exe", "/Program Files/Qemu-ga/qemu-ga.exe"):
-        launched.write(path, b"MZ")
+        launched.write(path, PROGRAM)
     launched.write("/Windows/System32/config/SOFTWARE", hive.hive(SOFTWARE))
     launched.write("/Windows/System32/config/SYSTEM", hive.hive(SYSTEM))
     launched.umount_all()

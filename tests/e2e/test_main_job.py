@@ -89,7 +89,7 @@ def story(our_corner, daemon, has_kvm) -> Iterator[Story]:
             found_files=facts.files(clone),
             captured=captured["result"],
             deployed=deployed["result"],
-            template=daemon.command("template", "show", "web"),
+            template=daemon.command("template", "show", "web", "--packages"),
             checksum_before=checksum,
         )
     finally:
@@ -166,6 +166,21 @@ def test_the_template_knows_its_guest_and_its_server(story):
     assert (row["note"], row["tags"], row["state"]) == ("from a test", ["test"], "active")
 
 
+def test_the_template_knows_how_its_guest_goes_about_things_and_what_is_in_it(story):
+    guest, layout = story.template["manifest"]["guest"], story.template["manifest"]["layout"]
+    assert (guest["init"], guest["network"], guest["seed_reader"]) == ("systemd", "systemd-networkd", "cloud-init")
+    assert layout["volumes"][0]["table"] == "gpt"
+    assert {"vfat", "ext4"} <= {part["content"] for part in layout["volumes"][0]["partitions"]}
+    inventory = story.template["inventory"]
+    assert "cloud-init" in {package["name"] for package in inventory["packages"]}
+    assert len(inventory["packages"]) == guest["package_count"]
+    assert {"name": "root", "uid": 0, "shell": "/bin/bash"} in inventory["users"]
+    assert "systemd-networkd.service" in inventory["services"]
+    assert "/etc/fstab" in inventory["files"]
+    assert not any(path.startswith("/etc/ssh/ssh_host_") for path in inventory["files"])
+    assert inventory["cut"] == []
+
+
 def test_the_deploy_was_confirmed_by_the_guest(story):
     [server] = story.deployed["servers"]
     assert server["is_confirmed"] is True, server["detail"]
@@ -183,3 +198,5 @@ def test_a_second_capture_stores_only_what_changed(story):
     again = story.daemon.command("capture", story.source, "--name", "web", deadline_seconds=WORK_SECONDS)["result"]
     assert again["template"] == "web@2"
     assert again["new_bytes"] < story.captured["new_bytes"] // 4
+    different = story.daemon.command("template", "diff", "web@1", "web@2")
+    assert (different["packages"], different["users"], different["not_compared"]) == ([], [], [])
