@@ -190,6 +190,35 @@ def test_a_link_replaces_a_file_or_link_and_no_directory(appliance):
         appliance.link("/etc/empty", "/etc")
 
 
+def test_copying_takes_any_bytes_and_follows_links(appliance):
+    appliance.copy("/abs/latin", "/etc/empty/latin")
+    appliance.copy("/etc/hostname", "/logs/a.log")
+    appliance.copy("/etc/hostname", "/abs/empty/new")
+    assert appliance.read("/etc/empty/latin") == FILES["/etc/latin"]
+    assert appliance.read("/var/log/a.log") == appliance.read("/etc/empty/new") == "source\n"
+    for source, target in (("/etc/nothing", "/etc/x"), ("/etc/empty", "/etc/x"), ("/etc/hostname", "/nowhere/x")):
+        with pytest.raises(errors.ApplianceFailed):
+            appliance.copy(source, target)
+
+
+def stat(appliance, path):
+    if isinstance(appliance, memory.MemoryAppliance):
+        return appliance.given(path)
+    found = appliance._handle.statns(path)
+    return found["st_mode"] & 0o7777, (found["st_uid"], found["st_gid"])
+
+
+def test_mode_and_owner_are_given_and_links_followed(appliance):
+    appliance.give("/abs/hostname", mode=0o640, owner=(1000, 42))
+    appliance.give("/etc/empty", mode=0o700)
+    assert stat(appliance, "/etc/hostname") == (0o640, (1000, 42))
+    assert stat(appliance, "/etc/empty") == (0o700, (0, 0))
+    appliance.write("/etc/hostname", "kept")
+    assert stat(appliance, "/etc/hostname") == (0o640, (1000, 42))
+    with pytest.raises(errors.ApplianceFailed):
+        appliance.give("/etc/nothing", mode=0o600)
+
+
 def test_globs_skip_hidden_names_and_are_told_once_in_order(appliance):
     found = appliance.glob("/var/log/*", "/var/log/a*", "/etc/dang*", "/etc/nothing*")
     assert found == ["/etc/dangling", "/var/log/a.log", "/var/log/deep", "/var/log/link.log"]

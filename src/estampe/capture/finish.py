@@ -53,6 +53,7 @@ class Finisher:
         copies: Sequence[Copy],
         *,
         is_uefi: bool,
+        wish: guests.SealingWish,
         workspace: Path,
         sockets: Path,
         check_cancelled: Callable[[], None],
@@ -63,7 +64,7 @@ class Finisher:
             drives = [_drive(copy, export.socket, workspace) for copy, export in zip(copies, exports, strict=True)]
             try:
                 finished = appliance.finish(
-                    appliance.Job(drives=tuple(drives), is_uefi=is_uefi),
+                    appliance.Job(drives=tuple(drives), is_uefi=is_uefi, wish=wish),
                     is_kvm_usable=self.is_kvm_usable(),
                     work_directory=workspace,
                     deadline_seconds=deadline_seconds(copies),

@@ -23,6 +23,7 @@ from estampe.guest import base as guest
 from estampe.jobs import runner
 from estampe.model import account, chunk, manifest, record
 from estampe.model import configuration as configurations
+from estampe.model import guest as guests
 from estampe.model import template as templates
 from estampe.store import manifests
 from estampe.virt import base as virt
@@ -156,6 +157,7 @@ class CaptureWorkflow:
         told = self.finisher.run(
             copies,
             is_uefi=seen.configuration.firmware is configurations.Firmware.UEFI,
+            wish=guests.SealingWish(keep=request.keep, remove=request.remove),
             workspace=place.directory,
             sockets=place.sockets,
             check_cancelled=check_cancelled,

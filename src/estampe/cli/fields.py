@@ -7,15 +7,18 @@ from typing import Final
 from estampe import errors
 
 _OPTIONS: Final = {
-    "address": "--address", "publishers": "PUBLISHER", "addresses": "--address", "count": "--count", "cpus": "--cpus", "dns": "--dns",
-    "format": "--format", "gateway": "--gateway", "gateways": "--gateway", "grace_seconds": "--grace",
-    "hostname": "--hostname", "keep_days": "--keep-days", "keep_last": "--keep-last", "limit": "--limit",
-    "account": "--account", "action": "--action", "actor": "--actor", "expires_at": "--expires", "role": "--role",
-    "subject": "--subject", "url": "--url", "user": "USER",
+    "account": "--account", "action": "--action", "actor": "--actor", "address": "--address",
+    "addresses": "--address", "admin_password": "--admin-password", "commands": "--run", "count": "--count",
+    "cpus": "--cpus", "dns": "--dns", "expires_at": "--expires", "format": "--format", "fqdn": "--fqdn",
+    "gateway": "--gateway", "gateways": "--gateway", "grace_seconds": "--grace", "hostname": "--hostname",
+    "keep": "--keep", "keep_days": "--keep-days", "keep_last": "--keep-last", "limit": "--limit",
     "memory": "--memory", "memory_bytes": "--memory", "name": "--name", "network": "--network", "note": "--note",
-    "pool": "--pool", "profile": "--profile", "sample": "--sample", "server": "SERVER", "ssh_keys": "--ssh-key",
-    "stop_timeout_seconds": "--stop-timeout", "successor": "--successor", "tags": "--tag", "template": "TEMPLATE",
-    "timeout_seconds": "--timeout", "unset": "--unset", "user_data": "--user-data", "volume_format": "--format",
+    "password_hash": "--password-hash", "pool": "--pool", "profile": "--profile", "publishers": "PUBLISHER",
+    "remove": "--remove", "role": "--role", "route": "--route", "routes": "--route", "sample": "--sample",
+    "search": "--search", "seed_format": "--seed", "server": "SERVER", "ssh_keys": "--ssh-key",
+    "stop_timeout_seconds": "--stop-timeout", "subject": "--subject", "successor": "--successor", "tags": "--tag",
+    "template": "TEMPLATE", "timeout_seconds": "--timeout", "timezone": "--timezone", "unset": "--unset",
+    "url": "--url", "user": "USER", "user_data": "--user-data", "users": "--user", "volume_format": "--format",
     "volume_sizes": "--volume", "volumes": "--volume",
 }  # fmt: skip
 # Keys of characteristics are written so on the command line and in files, too: `least.cpus` is not --cpus.

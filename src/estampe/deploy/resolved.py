@@ -6,7 +6,8 @@ import datetime
 import uuid as uuids  # a field has the name of the module, and pydantic would find that
 from dataclasses import dataclass
 
-from estampe.model import configuration, visibility
+from estampe.deploy import means as ways
+from estampe.model import configuration, final, visibility
 from estampe.virt import base as virt
 
 
@@ -35,6 +36,9 @@ class ResolvedServer:
     interfaces: tuple[virt.NewInterface, ...]
     nvram_name: str | None
     seed_name: str | None
+    wish: final.FinalConfiguration  # the final configuration, by whichever means
+    in_appliance: final.FinalConfiguration | None = None  # what is written into its volumes before the first boot
+    told: tuple[final.Change, ...] = ()  # what is told of it besides what the appliance tells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,7 @@ class Resolved:
     cpus: int
     memory_bytes: int
     pool: str
-    is_seeded: bool
+    means: ways.Means
     is_agent_expected: bool
     changes: tuple[virt.Change, ...]
     decided_at: datetime.datetime
@@ -59,3 +63,13 @@ class Resolved:
     template_scope: visibility.Scope | None = (
         None  # by which way another account's template is seen; None: it is an own one
     )
+
+    @property
+    def is_seeded(self) -> bool:
+        """Whether the servers have seeds."""
+        return self.means.seed_format is not None
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the guests are given their host names, so that they can be asked for them."""
+        return self.is_seeded or self.means.is_by_appliance

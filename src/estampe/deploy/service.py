@@ -10,12 +10,11 @@ from estampe.db import operations as operation_rows
 from estampe.db import quotas as quota_rows
 from estampe.db import templates as template_rows
 from estampe.db import visible_templates
-from estampe.deploy import origin, resolve, seed, sizing
+from estampe.deploy import means, origin, resolve, sizing
 from estampe.deploy import request as requests
 from estampe.deploy import resolved as decisions
-from estampe.guest import seed as guest_seed
 from estampe.jobs import dispatch, locks
-from estampe.model import manifest, operation, quota, record, sight
+from estampe.model import final, manifest, operation, quota, record, sight
 from estampe.servers import footprint
 from estampe.store import base as stores
 from estampe.store import manifests
@@ -54,7 +53,7 @@ class DeployService:
             pool_available_bytes=pool.available_bytes,
             needed_bytes=sizing.needed_bytes(found, pool, sizes, count=len(resolved.servers)),
             changes=resolved.changes,
-            final_configuration=_final_configuration(request, resolved, found, sizes),
+            final_configuration=_final_configuration(resolved, found, sizes),
             warnings=_warnings(resolved, found, sizes),
             settings=resolved.settings,
             tuned_for=seen.template.characteristics.tuned_for if seen.template.characteristics else None,
@@ -110,9 +109,6 @@ class DeployService:
             request, found, template=seen.reference, at=dispatch.utc_now(), needs=seen.template.characteristics
         )
         resolved = origin.told(self.templates, owner_id, seen, resolved)
-        for server in resolved.servers:
-            if server.seed_name:
-                guest_seed.check(seed.content(server, request))  # an address or key that is wrong is told now
         return seen, found, resolved
 
 
@@ -133,47 +129,35 @@ def _planned_volumes(
 
 
 def _final_configuration(
-    request: requests.DeployRequest, resolved: decisions.Resolved, found: manifest.Manifest, sizes: dict[str, int]
+    resolved: decisions.Resolved, found: manifest.Manifest, sizes: dict[str, int]
 ) -> tuple[str, ...]:
-    """In words: what is set for the new host, and by which means."""
-    told = ["new UUID, MAC addresses" + (" and NVRAM file" if resolved.servers[0].nvram_name else "") + " (libvirt)"]
-    if resolved.is_seeded:
-        told.append(f"host name, instance identity, {len(request.ssh_keys)} SSH key(s) (first-boot seed, NoCloud)")
-        asked = request.wished_interfaces(len(resolved.servers[0].interfaces))
-        is_left_alone = found.guest is not None and found.guest.is_network_left_alone
-        for nth, interface in enumerate(asked if not is_left_alone else (), start=1):
-            told.append(f"interface {nth}: {_addressing(interface)} (first-boot seed, by MAC address)")
-        if request.user_data:
-            told.append("user data as given (first-boot seed)")
-    if found.sealing.is_sealed:
-        told.append("machine-id and SSH host keys: made anew at first boot (removed when the template was sealed)")
+    """In words: what is set for the first of the new servers, and by which means."""
+    server = resolved.servers[0]
+    told = [
+        f"{each.what}: {each.detail} ({each.means})"
+        for each in server.told
+        if each.means not in {final.Means.SEED, final.Means.APPLIANCE} and each.outcome is final.Outcome.DONE
+    ]
+    told += [
+        f"{what}: {detail} ({final.Means.SEED if resolved.is_seeded else final.Means.APPLIANCE})"
+        for what, detail in (means.in_words(server.wish) if resolved.is_named else ())
+        if what not in {each.what for each in server.told if each.outcome is final.Outcome.LEFT}
+    ]
     for target, size in sizes.items():
         if sizing.growth(found, target, size) == "first boot":
             told.append(f"{target}: partition and file system grown to {units.format_bytes(size)} (first boot)")
     return tuple(told)
 
 
-def _addressing(interface: requests.InterfaceRequest) -> str:
-    parts = [
-        ", ".join(interface.addresses) or "DHCP",
-        f"gateway {', '.join(interface.gateways)}" if interface.gateways else "",
-        f"DNS {', '.join(interface.dns)}" if interface.dns else "",
-    ]
-    return "; ".join(part for part in parts if part)
-
-
 def _warnings(resolved: decisions.Resolved, found: manifest.Manifest, sizes: dict[str, int]) -> tuple[str, ...]:
     warnings = [*resolved.warnings]
     if not found.sealing.is_sealed:
-        why = "" if resolved.template_scope else f" ({found.sealing.why_not})"  # which may name what is the owner's
-        warnings.append(f"the template is not sealed{why}: its servers may share the source's identity")
-    if found.guest is None:
-        warnings.append("the guest is not known: a first-boot seed is attached, whether it is read cannot be told")
-    elif not resolved.is_seeded:
-        warnings.append("the guest reads no first-boot seed: host name and network stay as they were captured")
-    elif found.guest.is_network_left_alone:
-        why = "its cloud-init is told to leave the network alone"
-        warnings.append(f"the guest's network stays as it was captured, DHCP or a fixed address: {why}")
+        because = "" if resolved.template_scope else f" ({found.sealing.why_not})"  # which may name what is the owner's
+        warnings.append(f"the template is not sealed{because}: its servers may share the source's identity")
+    left = [each for each in resolved.servers[0].told if each.outcome is final.Outcome.LEFT]
+    for why in dict.fromkeys(each.why for each in left):
+        whats = ", ".join(each.what for each in left if each.why == why)
+        warnings.append(f"{whats}: {why}")
     for target, size in sizes.items():
         if sizing.growth(found, target, size) == "not used":
             warnings.append(f"{target}: the added space is not used until a partition is grown inside the server")

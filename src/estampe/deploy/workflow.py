@@ -66,7 +66,7 @@ class DeployWorkflow:
                 f"hydrate {volume.target}", functools.partial(self._hydrate, work, resolved, volume.target, made)
             )
         work.undo.add("remove configuration", lambda: self._remove_configuration(resolved))
-        work.steps.run("configure", lambda: self._configure(work, request, resolved))
+        work.steps.run("configure", lambda: self._configure(work, resolved))
         work.undo.add("undefine", lambda: self._undefine(resolved))
         work.steps.run("define", lambda: self._define(work, resolved, made))
         found: list[dict[str, Any]] = []
@@ -156,7 +156,7 @@ class DeployWorkflow:
             )
         )
 
-    def _configure(self, work: runner.Work, request: requests.DeployRequest, resolved: decisions.Resolved) -> None:
+    def _configure(self, work: runner.Work, resolved: decisions.Resolved) -> None:
         work.progress.phase("configuring")
         found = self._manifest(resolved.template_id)
         nvram = store_chunks.get_blob(self.chunks, found.nvram) if found.nvram else None
@@ -164,7 +164,7 @@ class DeployWorkflow:
             if server.nvram_name and nvram is not None:
                 self.host.write_nvram(self.host.nvram_path(server.nvram_name), nvram)
             if server.seed_name:
-                self.seeds.write(server, request)
+                self.seeds.write(server, resolved.means)
 
     def _define(self, work: runner.Work, resolved: decisions.Resolved, made: dict[str, virt.PoolVolume]) -> None:
         found = self._manifest(resolved.template_id)
@@ -286,7 +286,13 @@ def _result(resolved: decisions.Resolved, found: list[dict[str, Any]]) -> dict[s
         "template_id": str(resolved.template_id),
         "template": resolved.template,
         "servers": [
-            {"id": str(server.uuid), "name": server.name, "hostname": server.hostname, **answers.get(server.name, {})}
+            {
+                "id": str(server.uuid),
+                "name": server.name,
+                "hostname": server.hostname,
+                "report": [record.dump(change) for change in server.told],
+                **answers.get(server.name, {}),
+            }
             for server in resolved.servers
         ],
         "changes": [record.dump(change) for change in resolved.changes],

@@ -44,7 +44,8 @@ class Finished:
 class Facts:
     """What a kind of guest can tell of itself by its files alone, without the volumes' layout."""
 
-    has_cloud_init: bool  # and it will read a NoCloud seed
+    has_cloud_init: bool  # and it will read a seed
+    seed_formats: tuple[str, ...] = ()  # which it will read: as model.guest.Guest has them
     is_network_left_alone: bool = False  # and it will not set the network by the seed
     has_guest_agent: bool
     can_grow_root: bool  # its first boot grows the partition and file system under /, when root comes last
@@ -113,6 +114,12 @@ class Appliance(Protocol):
     def make_directory(self, path: str) -> None:
         """Make it with its parents; there already is fine."""
 
+    def copy(self, source: str, target: str) -> None:
+        """Copy a regular file's bytes to another, replacing one that is there; the target's directory must be there."""
+
+    def give(self, path: str, *, mode: int, owner: tuple[int, int] = (0, 0)) -> None:
+        """Set the mode and the owner (user and group id) of a file or directory that is there; a link is followed."""
+
     def link(self, path: str, target: str) -> None:
         """Make `path` a symbolic link to `target`, replacing a file or link."""
 
@@ -147,5 +154,11 @@ class GuestKind(Protocol):
     def facts(self, appliance: Appliance, *, root_kind: str) -> Facts:
         """Read only. `root_kind` is the file system under /: ext4, xfs, ..."""
 
-    def seal(self, appliance: Appliance) -> Stripped:
-        """Strip what identifies the source. Idempotent. Raises: errors.ApplianceFailed, and the copy is then neither sealed nor whole."""
+    def why_not_sealed(self, appliance: Appliance) -> str | None:
+        """Why this guest cannot be sealed, whatever is done to it; None where it can."""
+
+    def seal(self, appliance: Appliance, wish: guests.SealingWish) -> Stripped:
+        """Strip what identifies the source, as far as is wished, and what else is to go. Idempotent.
+
+        Raises: errors.ApplianceFailed, and the copy is then neither sealed nor whole.
+        """

@@ -47,7 +47,7 @@ def describe(handle: Any, devices: volumes.Volumes, known: Known) -> guests.Gues
     root = devices.device_of(system.root)
     root_kind = next((each.kind for each in known.contents if each.device == root), "")
     appliance = mounted.MountedGuest(handle)
-    facts = kinds.facts(known.kind, appliance, os_type=system.kind, root_kind=root_kind)
+    facts = kinds.facts(known.kind, appliance, root_kind=root_kind)
     own = ways.read(appliance, system.kind, is_uefi=known.is_uefi)
     mounts = _Mounts(system.mounts, devices)
     return guests.Guest(
@@ -59,6 +59,7 @@ def describe(handle: Any, devices: volumes.Volumes, known: Known) -> guests.Gues
         root_device=devices.name(root),
         file_systems=tuple(_file_system(handle, each, mounts) for each in known.contents),
         has_cloud_init=facts.has_cloud_init,
+        seed_formats=facts.seed_formats,
         is_network_left_alone=facts.is_network_left_alone,
         has_guest_agent=facts.has_guest_agent or own.has_guest_agent,
         can_grow_root=facts.can_grow_root and devices.is_last(root),

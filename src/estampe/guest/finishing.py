@@ -22,6 +22,7 @@ class Launched:
     targets: Sequence[str]
     is_uefi: bool
     tell: Callable[[str], None]
+    wish: guests.SealingWish = guests.NOTHING_WISHED
 
 
 def finish(launched: Launched) -> base.Finished:
@@ -73,12 +74,14 @@ def _finish(launched: Launched, devices: volumes.Volumes, contents: Sequence[vol
         ),
     )
     appliance = mounted.MountedGuest(handle)
+    if kind is not None and why_not is None:
+        why_not = kind.why_not_sealed(appliance)
     if kind is None or why_not is not None:
         taken = _inventory(launched, appliance, packages, guest)
         return dataclasses.replace(_left_alone(guest, str(why_not), mount_notes), inventory=taken)
     try:
         launched.tell("sealing")
-        stripped = kind.seal(appliance)
+        stripped = kind.seal(appliance, launched.wish)
         taken = _inventory(launched, appliance, packages, guest)
         launched.tell("trimming free space")
         notes = [*stripped.notes, *mount_notes, *_trim(handle, devices, system), *_untouched(contents, guest)]

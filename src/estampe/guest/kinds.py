@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from estampe.guest import base, debian, linux_facts
+from estampe.guest import base, linux_kind, windows_kind
 
-KINDS: Final[tuple[base.GuestKind, ...]] = (debian.Debian(),)
+KINDS: Final[tuple[base.GuestKind, ...]] = (linux_kind.Linux(), windows_kind.Windows())
 
 
 def find(os_type: str, distribution: str) -> base.GuestKind | None:
@@ -14,10 +14,8 @@ def find(os_type: str, distribution: str) -> base.GuestKind | None:
     return next((kind for kind in KINDS if kind.matches(os_type, distribution)), None)
 
 
-def facts(kind: base.GuestKind | None, appliance: base.Appliance, *, os_type: str, root_kind: str) -> base.Facts:
-    """What the kind tells; of a Linux that no kind is for, what holds of every Linux. Raises: errors.ApplianceFailed."""
+def facts(kind: base.GuestKind | None, appliance: base.Appliance, *, root_kind: str) -> base.Facts:
+    """What the kind tells; nothing of a guest that no kind is for. Raises: errors.ApplianceFailed."""
     if kind is not None:
         return kind.facts(appliance, root_kind=root_kind)
-    if os_type == "linux":
-        return linux_facts.read(appliance, root_kind=root_kind)
     return base.Facts(has_cloud_init=False, has_guest_agent=False, can_grow_root=False)

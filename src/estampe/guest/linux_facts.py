@@ -10,6 +10,7 @@ def read(appliance: base.Appliance, *, root_kind: str) -> base.Facts:
     cloud = cloud_init.read(appliance)
     return base.Facts(
         has_cloud_init=cloud.reads_seeds,
+        seed_formats=cloud.seed_formats,
         is_network_left_alone=cloud.reads_seeds and cloud.is_network_disabled,
         has_guest_agent=linux.has_program(appliance, "qemu-ga"),
         can_grow_root=cloud.grows_root and linux.can_grow(appliance, root_kind=root_kind),

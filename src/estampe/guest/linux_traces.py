@@ -41,7 +41,7 @@ def empty_mail_queues(appliance: base.Appliance) -> list[str]:
 
 _HISTORIES: Final = (
     ".bash_history", ".zsh_history", ".sh_history", ".ash_history", ".history", ".python_history", ".lesshst", ".viminfo",
-    ".mysql_history", ".psql_history", ".sqlite_history", ".rediscli_history", ".node_repl_history", ".wget-hsts",
+    ".local/share/fish/fish_history", ".mysql_history", ".psql_history", ".sqlite_history", ".rediscli_history", ".node_repl_history", ".wget-hsts",
 )  # fmt: skip
 
 

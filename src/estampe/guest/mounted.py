@@ -97,6 +97,21 @@ class MountedGuest:
         with guest_errors(path):
             self._handle.mkdir_p(path)
 
+    def copy(self, source: str, target: str) -> None:
+        """See base.Appliance."""
+        self._require_file(source)
+        if self._ask("exists", target):
+            self._require_file(target)
+        with guest_errors(target):
+            # The appliance's own cp, as its rm: see above.
+            self._handle.cp(self._handle.realpath(source), self._place(target))
+
+    def give(self, path: str, *, mode: int, owner: tuple[int, int] = (0, 0)) -> None:
+        """See base.Appliance."""
+        with guest_errors(path):
+            self._handle.chown(*owner, path)
+            self._handle.chmod(mode, path)  # last: a change of owner takes set-id bits away
+
     def link(self, path: str, target: str) -> None:
         """See base.Appliance."""
         if self.is_dir(path) and not self.is_link(path):

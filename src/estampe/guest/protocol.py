@@ -13,6 +13,7 @@ from typing import Final
 
 from estampe import errors
 from estampe.guest import base
+from estampe.model import guest as guests
 from estampe.model import record
 
 # Told by measurement: see docs/adr/0005-appliance.md.
@@ -34,6 +35,7 @@ class Job:
     drives: tuple[Drive, ...]  # in the server's order
     is_uefi: bool = False  # the server's firmware
     memory_mib: int = MEMORY_MIB
+    wish: guests.SealingWish = guests.NOTHING_WISHED
 
 
 def encode_job(job: Job) -> bytes:

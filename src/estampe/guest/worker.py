@@ -52,7 +52,7 @@ def _work(job: protocol.Job, tell: Callable[[str], None]) -> base.Finished:
     tell("starting the appliance")
     handle = _launch(job)
     targets = [drive.target for drive in job.drives]
-    launched = finishing.Launched(handle=handle, targets=targets, is_uefi=job.is_uefi, tell=tell)
+    launched = finishing.Launched(handle=handle, targets=targets, is_uefi=job.is_uefi, tell=tell, wish=job.wish)
     finished = finishing.finish(launched)
     tell("stopping the appliance")
     finishing.shut_down(handle)

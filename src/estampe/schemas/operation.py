@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import pydantic
 
@@ -20,14 +20,27 @@ class Progress(wire.Answer):
     total_bytes: int | None
 
 
-def _hide_user_data(request: Any) -> Any:
-    """The request without user data, which is where people put passwords; found at any depth."""
+_PASSWORDS: Final = frozenset({"password_hash", "admin_password"})  # of which not even the length is told
+_TEXTS: Final = frozenset({"user_data", "commands"})
+
+
+def _hide_secrets(request: Any) -> Any:
+    """The request without passwords, and without texts that people put passwords into; found at any depth."""
+    if isinstance(request, list):
+        return [_hide_secrets(each) for each in request]
     if not isinstance(request, dict):
         return request
-    return {
-        key: f"({len(value)} characters)" if key == "user_data" and isinstance(value, str) else _hide_user_data(value)
-        for key, value in request.items()
-    }
+    return {key: _hidden(key, value) for key, value in request.items()}
+
+
+def _hidden(key: str, value: Any) -> Any:
+    if key in _PASSWORDS:
+        return None if value is None else "(not shown)"
+    if key not in _TEXTS:
+        return _hide_secrets(value)
+    if isinstance(value, list):
+        return [_hidden(key, each) for each in value]
+    return None if value is None else f"({len(str(value))} characters)"
 
 
 class Operation(wire.Answer):
@@ -40,7 +53,7 @@ class Operation(wire.Answer):
     progress: Progress
     phase_started_at: datetime.datetime | None
     is_cancel_requested: bool
-    request: Annotated[dict[str, Any], pydantic.BeforeValidator(_hide_user_data)]
+    request: Annotated[dict[str, Any], pydantic.BeforeValidator(_hide_secrets)]
     result: dict[str, Any] | None
     error: dict[str, Any] | None
     created_at: datetime.datetime

@@ -324,6 +324,7 @@ class Guest(wire.Answer):
     boot_loader: str = guest.UNKNOWN
     network: str = guest.UNKNOWN
     seed_reader: str | None = None
+    seed_formats: list[str] = pydantic.Field(default_factory=list)
     init: str = guest.UNKNOWN
     is_generalised: bool | None = None
 

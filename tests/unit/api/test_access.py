@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import json
 import tempfile
 import uuid
 from collections.abc import Callable
@@ -209,7 +210,14 @@ class World:
         return template
 
     def ask(
-        self, role: str, name: str, things: Things, *, query: dict[str, Any] | None = None, **more_headers: str
+        self,
+        role: str,
+        name: str,
+        things: Things,
+        *,
+        query: dict[str, Any] | None = None,
+        body: dict[str, Any] | None = None,
+        **more_headers: str,
     ) -> Any:
         """The answer to a request for these things."""
         method, path, route = _ROUTES[name]
@@ -219,7 +227,8 @@ class World:
             asked, headers[gate.ACCOUNT_HEADER] = peer.come_from(self.api, 0), "acme"
         elif role != "nobody":
             headers["authorization"] = f"Bearer {self._key(role, is_spare=name == 'sign_out')}"
-        body = _BODIES[name](things) if "requestBody" in route else None
+        if body is None and "requestBody" in route:
+            body = _BODIES[name](things)
         with testclient.TestClient(asked, raise_server_exceptions=False) as http:
             return http.request(
                 method,
@@ -419,6 +428,41 @@ def test_a_store_wide_operation_is_hidden_from_members_in_lists_too(world: World
         assert world.ask("owner", name, hidden).status_code == 404
     listed = world.ask("owner", "list_operations", things, query={"limit": 1}).json()
     assert [each["kind"] for each in listed["operations"]] == ["capture"]
+
+
+_SECRET = "hunter2"
+_WISHES: dict[str, Any] = {
+    "password_hash": f"$6${_SECRET}$x", "users": [{"name": "ana", "password_hash": f"$6${_SECRET}$y"}],
+    "commands": [f"set-password {_SECRET}"], "admin_password": f"A{_SECRET}!", "user_data": f"#cloud-config\npassword: {_SECRET}",
+}  # fmt: skip
+_REFUSED: list[dict[str, Any]] = [
+    {"password_hash": _SECRET}, {"password_hash": [_SECRET]}, {"users": [{"name": "ana", "password_hash": _SECRET}]},
+    {"commands": [f"{_SECRET}\n"]}, {"admin_password": [_SECRET]}, {"user_data": f"#cloud-config\n- {_SECRET}"},
+]  # fmt: skip
+
+
+def test_what_a_deploy_is_given_in_confidence_is_in_no_answer_log_or_audit_entry(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    things = world.things(world.acme, world.people["owner"][0])
+    body = _BODIES["start_deployment"](things)
+    told = [
+        world.ask("operator", name, things, body=body | wishes).text
+        for name in ("plan_deployment", "start_deployment")
+        for wishes in (_WISHES, *_REFUSED)
+    ]
+    begun = next(json.loads(each) for each in told if '"change_token"' in each)
+    world.site.run()
+    begun_things = Things(**{**vars(things), "operation": begun["id"]})
+    ended = world.ask("viewer", "get_operation", begun_things)
+    assert ended.json()["state"] == "succeeded", ended.text
+    told += [ended.text, world.ask("viewer", "watch_operation", begun_things).text]
+    told += [world.ask("viewer", name, things).text for name in ("list_operations", "list_servers")]
+    entries = world.services.audit.list(listing.AuditQuery(account_id=world.acme.id, limit=50)).items
+    assert any(entry.action == "start_deployment" for entry in entries)
+    told += [repr(entry) for entry in entries] + [record.getMessage() + str(vars(record)) for record in caplog.records]
+    assert [each for each in told if _SECRET in each] == []
 
 
 def _router(**options: Any) -> fastapi.APIRouter:

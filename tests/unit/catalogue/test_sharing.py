@@ -119,7 +119,7 @@ _OPEN_CONFIGURATION = {
 _CLOSED_CONFIGURATION = {"name", "domain_uuid", "left_out", "domain_xml"}
 _OPEN_GUEST = {
     "kind", "distribution", "version", "product", "root_device", "file_systems", "has_cloud_init", "has_guest_agent",
-    "can_grow_root", "package_count", "is_network_left_alone", "volume_buses", "boot_loader", "network", "seed_reader",
+    "can_grow_root", "package_count", "is_network_left_alone", "volume_buses", "boot_loader", "network", "seed_reader", "seed_formats",
     "init", "is_generalised",
 }  # fmt: skip
 _OPEN_PARTITION = {"number", "start_bytes", "size_bytes", "type", "is_bootable", "is_logical", "content"}

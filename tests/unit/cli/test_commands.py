@@ -16,7 +16,7 @@ from estampe.capture import request as capture
 from estampe.cli import daemon, exits
 from estampe.deploy import request as deploy
 from estampe.doctor import check
-from estampe.model import listing, operation, template, visibility
+from estampe.model import final, listing, operation, template, visibility
 
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me@here"
 _DONE = {"state": operation.State.SUCCEEDED, "ended_at": fakes.NOW}
@@ -175,6 +175,45 @@ def test_a_deploy_asks_for_what_was_said(run: conftest.CommandLine, world: fakes
     assert world.calls == [("deploy", asked)]
 
 
+def test_a_deploy_asks_for_the_whole_final_configuration(
+    run: conftest.CommandLine, world: fakes.World, tmp_path: Path
+) -> None:
+    (tmp_path / "key.pub").write_text(f"{_KEY}\n")
+    (tmp_path / "password").write_text("Pa$$ word\r\n")
+    result = run(
+        "deploy", "web", "web-02", "--fqdn", "web-02.example.org", "--search", "example.org", "--search", "example.net",
+        "--address", "192.0.2.10/24", "--address", "dhcp6", "--route", "10.0.0.0/8,192.0.2.254", "--address", "2=dhcp",
+        "--user", f"ana:groups=docker+video,hash=$6$a$b,key={tmp_path / 'key.pub'},shell=/bin/zsh,sudo", "--user", "bob",
+        "--password-hash", "$6$x$y", "--admin-password", str(tmp_path / "password"), "--timezone", "Europe/Paris",
+        "--run", "touch /a, /b", "--run", "true", "--seed", "config-drive", "--no-wait",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    ana = final.User(  # noqa: S604
+        name="ana", groups=("docker", "video"), password_hash="$6$a$b", ssh_keys=(_KEY,), shell="/bin/zsh",
+        is_administrator=True,
+    )  # fmt: skip
+    asked = deploy.DeployRequest(
+        template="web", name="web-02", fqdn="web-02.example.org", search=("example.org", "example.net"),
+        interfaces=(
+            deploy.InterfaceRequest(
+                addresses=("192.0.2.10/24",), is_dhcp6=True,
+                routes=(final.Route(destination="10.0.0.0/8", gateway="192.0.2.254"),),
+            ),
+            deploy.InterfaceRequest(is_dhcp4=True),
+        ),
+        users=(ana, final.User(name="bob")), password_hash="$6$x$y", admin_password="Pa$$ word", timezone="Europe/Paris",
+        commands=("touch /a, /b", "true"), seed_format=final.SeedFormat.CONFIG_DRIVE,
+    )  # fmt: skip
+    assert world.calls == [("deploy", asked)]
+
+
+def test_a_capture_keeps_and_removes_what_was_said(run: conftest.CommandLine, world: fakes.World) -> None:
+    result = run("capture", "web-01", "--keep", "/var/log/audit/", "--remove", "/srv/*.token", "--no-wait")
+    assert result.exit_code == 0, result.output
+    asked = capture.CaptureRequest(server="web-01", keep=("/var/log/audit",), remove=("/srv/*.token",))
+    assert world.calls == [("capture", asked)]
+
+
 def test_user_data_may_come_from_standard_input(run: conftest.CommandLine, world: fakes.World) -> None:
     result = run("deploy", "web", "web-02", "--user-data", "-", "--dry-run", input="#cloud-config\n")
     assert result.exit_code == 0, result.output
@@ -248,6 +287,15 @@ def test_nothing_is_destroyed_unasked_without_a_terminal(
         "deploy web n --address x=192.0.2.10/24",
         "deploy web n --ssh-key /nowhere",
         "deploy web n --user-data /nowhere",
+        "deploy web n --route 10.0.0.0/8",
+        "deploy web n --route 10.0.0.1/8,192.0.2.1",
+        "deploy web n --user ana:colour=red",
+        "deploy web n --user ana:key=/nowhere",
+        "deploy web n --admin-password /nowhere",
+        "deploy web n --seed floppy",
+        "capture web-01 --keep var/log",
+        "capture web-01 --remove /var/{a,b}",
+        "capture web-01 --remove /var/../etc",
         "deploy web n --count 0",
         "deploy web n --format vmdk",
         "capture web-01 --stop-timeout soon",

@@ -54,7 +54,8 @@ print(json.dumps({"progress": json.dumps([job, {name: os.environ[name] for name 
     with pytest.raises(errors.ApplianceFailed):
         finish(tmp_path, program, told=told, cache_directory=tmp_path / "kept")
     job, env = json.loads(told[0])
-    assert job == {"drives": [], "is_uefi": False, "memory_mib": protocol.MEMORY_MIB}
+    wish = {"keep": [], "remove": []}
+    assert job == {"drives": [], "is_uefi": False, "memory_mib": protocol.MEMORY_MIB, "wish": wish}
     assert env == {
         "LIBGUESTFS_BACKEND": "direct",
         "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg",

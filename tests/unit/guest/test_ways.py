@@ -131,9 +131,9 @@ def test_of_what_is_not_known_nothing_is_said():
     assert read(kind="hurd") == ways.UNKNOWN
 
 
-def test_a_linux_of_no_known_kind_tells_what_holds_of_every_linux():
+def test_every_linux_tells_the_same_facts_and_a_guest_of_no_kind_none():
     files = {"/usr/bin/cloud-init": "", "/usr/bin/qemu-ga": "", "/etc/cloud/cloud.cfg": "datasource_list: [NoCloud]"}
-    facts = kinds.facts(None, memory.MemoryAppliance(files), os_type="linux", root_kind="xfs")
+    facts = kinds.facts(kinds.find("linux", "unknown"), memory.MemoryAppliance(files), root_kind="xfs")
     assert (facts.has_cloud_init, facts.has_guest_agent, facts.can_grow_root) == (True, True, False)
-    nothing = kinds.facts(None, memory.MemoryAppliance(files), os_type="windows", root_kind="ntfs")
+    nothing = kinds.facts(None, memory.MemoryAppliance(files), root_kind="ntfs")
     assert nothing == base.Facts(has_cloud_init=False, has_guest_agent=False, can_grow_root=False)
