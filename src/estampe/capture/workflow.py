@@ -185,6 +185,7 @@ class CaptureWorkflow:
             nvram=copied.nvram,
             guest=finished.told.guest,
             sealing=finished.told.sealing,
+            layout=finished.told.layout,
             volumes=tuple(self._manifest_volume(work, each, finished) for each in seen.volumes),
         )
         manifests.put(self.copier.store, made)

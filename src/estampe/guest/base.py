@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from estampe.model import guest as guests
+from estampe.model import layout as layouts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,11 +21,13 @@ class Finished:
 
     `is_overlay_usable`: whether what the overlays hold now is to become the template. When it is false (not sealed, or
     broken off half-way) the caller must throw every overlay away: the copy as it was captured is the template.
+    `layout` is told of a guest that is not known, too; None where nobody looked, or where the appliance failed.
     """
 
     guest: guests.Guest | None
     sealing: guests.Sealing
     is_overlay_usable: bool = False
+    layout: layouts.Layout | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from estampe import errors
@@ -13,7 +13,7 @@ from estampe.guest import base, inspection, kinds, mounted, text, volumes
 from estampe.model import guest as guests
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Launched:
     """A launched handle and how to tell what is being done on it."""
 
@@ -27,11 +27,17 @@ def finish(launched: Launched) -> base.Finished:
 
     Whatever is wrong with the guest is told in the result. Raises: errors.ApplianceFailed where the appliance itself is gone.
     """
+    devices = volumes.Volumes(launched.handle, launched.targets)
+    layout = None
     try:
-        return _finish(launched)
+        launched.tell("looking at the volumes")
+        contents = devices.contents()
+        layout = devices.layout()
+        finished = _finish(launched, devices, contents)
     except errors.ApplianceFailed as error:
         _require_alive(launched.handle, error)
-        return _left_alone(None, str(error.facts["detail"]))
+        finished = _left_alone(None, str(error.facts["detail"]))
+    return dataclasses.replace(finished, layout=layout)
 
 
 def _require_alive(handle: Any, error: errors.ApplianceFailed) -> None:
@@ -47,25 +53,23 @@ def _left_alone(guest: guests.Guest | None, why_not: str, notes: Sequence[str] =
     return base.Finished(guest=guest, sealing=sealing, is_overlay_usable=False)
 
 
-def _finish(launched: Launched) -> base.Finished:
+def _finish(launched: Launched, devices: volumes.Volumes, contents: Sequence[volumes.Content]) -> base.Finished:
     handle = launched.handle
     launched.tell("inspecting")
-    layout = volumes.Volumes(handle, launched.targets)
-    contents = layout.contents()
-    system = inspection.inspect(handle, contents)
+    system = inspection.inspect(handle, devices, contents)
     if isinstance(system, str):
         return _left_alone(None, system)
     kind = kinds.find(system.kind, system.distribution)
-    why_not = _why_not(system, kind, layout, contents)
-    mount_notes = _mount(handle, layout, system, is_read_only=why_not is not None)
-    guest = _guest(launched, layout, contents, system, kind)
+    why_not = _why_not(system, kind, devices, contents)
+    mount_notes = _mount(handle, devices, system, is_read_only=why_not is not None)
+    guest = _guest(launched, devices, contents, system, kind)
     if kind is None or why_not is not None:
         return _left_alone(guest, str(why_not), mount_notes)
     try:
         launched.tell("sealing")
         stripped = kind.seal(mounted.MountedGuest(handle))
         launched.tell("trimming free space")
-        notes = [*stripped.notes, *mount_notes, *_trim(handle, layout, system), *_untouched(contents, guest)]
+        notes = [*stripped.notes, *mount_notes, *_trim(handle, devices, system), *_untouched(contents, guest)]
         _unmount(handle)
     except errors.ApplianceFailed as error:
         _require_alive(handle, error)
@@ -83,21 +87,21 @@ def _plain(lines: Sequence[str]) -> tuple[str, ...]:
 def _why_not(
     system: inspection.Inspection,
     kind: base.GuestKind | None,
-    layout: volumes.Volumes,
+    devices: volumes.Volumes,
     contents: Sequence[volumes.Content],
 ) -> str | None:
     """Why the guest must not be written to; None where it may."""
     if kind is None:
         return f"Estampe does not know how to seal {system.distribution} {system.version} ({system.kind})"
-    used = {layout.device_of(mountable) for _point, mountable in system.mounts}
+    used = {devices.device_of(mountable) for _point, mountable in system.mounts}
     for content in contents:
-        damage = layout.damage(content) if content.device in used else None
+        damage = devices.damage(content) if content.device in used else None
         if damage is not None:
             return f"the file system {content.name} has errors ({damage}): check it in the server (fsck), and capture again"
     return None
 
 
-def _mount(handle: Any, layout: volumes.Volumes, system: inspection.Inspection, *, is_read_only: bool) -> list[str]:
+def _mount(handle: Any, devices: volumes.Volumes, system: inspection.Inspection, *, is_read_only: bool) -> list[str]:
     """Mount all, each under its parent. Sealing half the file systems would be no sealing, so one that fails ends it."""
     mount = handle.mount_ro if is_read_only else handle.mount
     notes = []
@@ -105,7 +109,7 @@ def _mount(handle: Any, layout: volumes.Volumes, system: inspection.Inspection, 
         try:
             mount(mountable, point)
         except RuntimeError as error:
-            problem = f"{layout.name(mountable)} could not be mounted on {point}: {error}"
+            problem = f"{devices.name(mountable)} could not be mounted on {point}: {error}"
             if not is_read_only or point == "/":
                 raise errors.ApplianceFailed(detail=text.plain(problem)) from error
             notes.append(problem)
@@ -114,32 +118,32 @@ def _mount(handle: Any, layout: volumes.Volumes, system: inspection.Inspection, 
 
 def _guest(
     launched: Launched,
-    layout: volumes.Volumes,
+    devices: volumes.Volumes,
     contents: Sequence[volumes.Content],
     system: inspection.Inspection,
     kind: base.GuestKind | None,
 ) -> guests.Guest:
-    root = layout.device_of(system.root)
+    root = devices.device_of(system.root)
     root_kind = next((each.kind for each in contents if each.device == root), "")
     appliance = mounted.MountedGuest(launched.handle)
     nothing = base.Facts(has_cloud_init=False, has_guest_agent=False, can_grow_root=False)
     facts = kind.facts(appliance, root_kind=root_kind) if kind else nothing
     points: dict[str, str] = {}
     for point, mountable in system.mounts:
-        points.setdefault(layout.device_of(mountable), point)
+        points.setdefault(devices.device_of(mountable), point)
     return guests.Guest(
         kind=system.kind,
         distribution=system.distribution,
         version=system.version,
         product=text.plain(inspection.pretty_name(appliance) or system.product),
         hostname=system.hostname,
-        root_device=layout.name(root),
+        root_device=devices.name(root),
         file_systems=tuple(_file_system(launched.handle, each, points.get(each.device)) for each in contents),
         has_cloud_init=facts.has_cloud_init,
         is_network_left_alone=facts.is_network_left_alone,
         has_guest_agent=facts.has_guest_agent,
-        can_grow_root=facts.can_grow_root and layout.is_last(root),
-        package_count=inspection.count_packages(launched.handle, system.root),
+        can_grow_root=facts.can_grow_root and devices.is_last(root),
+        package_count=inspection.count_packages(launched.handle, system.handle_root),
         volume_buses=facts.volume_buses,
     )
 
@@ -164,12 +168,12 @@ def _used_bytes(handle: Any, mount_point: str) -> int | None:
     return int(told["frsize"] * (told["blocks"] - told["bfree"]))
 
 
-def _trim(handle: Any, layout: volumes.Volumes, system: inspection.Inspection) -> list[str]:
+def _trim(handle: Any, devices: volumes.Volumes, system: inspection.Inspection) -> list[str]:
     """Give free space back, of each file system once."""
     notes = []
     trimmed: set[str] = set()
     for point, mountable in system.mounts:
-        device = layout.device_of(mountable)
+        device = devices.device_of(mountable)
         if device in trimmed:
             continue
         trimmed.add(device)
@@ -178,7 +182,7 @@ def _trim(handle: Any, layout: volumes.Volumes, system: inspection.Inspection) -
         except RuntimeError as error:
             can_not = handle.last_errno() in {errno.EOPNOTSUPP, errno.ENOTTY}
             reason = "its kind cannot be trimmed" if can_not else str(error)
-            notes.append(f"the free space of {layout.name(device)} ({point}) was not trimmed: {reason}")
+            notes.append(f"the free space of {devices.name(device)} ({point}) was not trimmed: {reason}")
     return notes
 
 

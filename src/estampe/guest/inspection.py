@@ -17,17 +17,17 @@ _HIBERNATED: Final = "swsuspend"  # blkid's name of a swap area with a suspended
 class Inspection:
     """One operating system and where its file systems belong."""
 
-    root: str  # libguestfs' name of it: the device or btrfs subvolume of /
+    handle_root: str  # what libguestfs' inspection calls it
+    root: str  # the device or btrfs subvolume of /
     kind: str
     distribution: str
     version: str
     product: str
     hostname: str
-    package_count: int
     mounts: tuple[tuple[str, str], ...]  # (mount point, mountable), in the order to mount them
 
 
-def inspect(handle: Any, found: Sequence[volumes.Content]) -> Inspection | str:
+def inspect(handle: Any, devices: volumes.Volumes, found: Sequence[volumes.Content]) -> Inspection | str:
     """The operating system, or in words why there is none to work on. Raises: errors.ApplianceFailed."""
     asleep = [each.name for each in found if each.kind == _HIBERNATED]
     if asleep:
@@ -35,7 +35,7 @@ def inspect(handle: Any, found: Sequence[volumes.Content]) -> Inspection | str:
     with mounted.guest_errors("inspection"):
         roots: list[str] = handle.inspect_os()
     if len(roots) == 1:
-        return _describe(handle, roots[0])
+        return _describe(handle, devices, roots[0])
     if roots:
         with mounted.guest_errors("inspection"):
             names = ", ".join(sorted(text.plain(handle.inspect_get_product_name(root)) for root in roots))
@@ -44,19 +44,19 @@ def inspect(handle: Any, found: Sequence[volumes.Content]) -> Inspection | str:
     return "no operating system was found" + (f"; {', '.join(locked)} is encrypted" if locked else "")
 
 
-def _describe(handle: Any, root: str) -> Inspection:
+def _describe(handle: Any, devices: volumes.Volumes, root: str) -> Inspection:
     with mounted.guest_errors("inspection"):
         places: dict[str, str] = handle.inspect_get_mountpoints(root)
         return Inspection(
-            root=root,
+            handle_root=root,
+            root=devices.named_by_us(root),
             kind=handle.inspect_get_type(root),
             distribution=handle.inspect_get_distro(root),
             version=f"{handle.inspect_get_major_version(root)}.{handle.inspect_get_minor_version(root)}",
             product=text.plain(handle.inspect_get_product_name(root)),
             hostname=text.plain(handle.inspect_get_hostname(root)),
-            package_count=0,
             # A mount point sorts after the one it lies in.
-            mounts=tuple(sorted(places.items())),
+            mounts=tuple(sorted((point, devices.named_by_us(mountable)) for point, mountable in places.items())),
         )
 
 

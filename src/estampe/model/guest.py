@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+UNKNOWN: Final = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subvolume:
+    """One subvolume of a btrfs file system."""
+
+    path: str  # @home, from the file system's top
+    mount_point: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +27,7 @@ class FileSystem:
     mount_point: str | None
     uuid: str | None
     label: str | None
+    subvolumes: tuple[Subvolume, ...] = ()  # of btrfs, those that the guest does not mount too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +46,14 @@ class Guest:
     can_grow_root: bool  # growpart and a resizer are there and root is last on its volume: first boot grows it
     package_count: int
     is_network_left_alone: bool = False  # its cloud-init is told not to set the network: addresses of a seed go unread
-    volume_buses: tuple[
-        str, ...
-    ] = ()  # virtio-blk, virtio-scsi: those it is known to find its volumes on when it boots
+    # virtio-blk, virtio-scsi: those it is known to find its volumes on when it boots
+    volume_buses: tuple[str, ...] = ()
+    boot_loader: str = UNKNOWN  # grub-pc, grub-efi, systemd-boot, extlinux, bootmgr (Windows), loader (BSD)
+    # ifupdown, systemd-networkd, netplan, network-manager, ifcfg, wicked, rc.conf, windows
+    network: str = UNKNOWN
+    seed_reader: str | None = None  # cloud-init, cloudbase-init, nuageinit; there and not disabled
+    init: str = UNKNOWN  # systemd, sysvinit, openrc, runit, busybox, windows, rc (BSD)
+    is_generalised: bool | None = None  # Windows: prepared by sysprep to become another machine; None elsewhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

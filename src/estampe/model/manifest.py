@@ -25,6 +25,7 @@ from estampe import errors
 from estampe.model import chunk
 from estampe.model import configuration as configurations  # a field has the module's name, and pydantic would find that
 from estampe.model import guest as guests
+from estampe.model import layout as layouts
 
 FORMAT_VERSION: Final = 1
 MAGIC: Final = b"ESTAMPE\n"
@@ -72,6 +73,7 @@ class Manifest:
     guest: guests.Guest | None  # None: could not be inspected
     sealing: guests.Sealing
     volumes: tuple[ManifestVolume, ...]
+    layout: layouts.Layout | None = None  # how the volumes are cut up; None: nobody looked
 
     def chunk_ids(self) -> Iterator[bytes]:
         """Every chunk id the template needs, repeats included."""
@@ -110,6 +112,7 @@ class _Header:
     guest: guests.Guest | None
     sealing: guests.Sealing
     volumes: tuple[_HeaderVolume, ...]
+    layout: layouts.Layout | None = None
 
 
 _SHARED: Final = tuple(name for name in _Header.__dataclass_fields__ if name != "volumes")

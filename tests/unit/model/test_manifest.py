@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estampe import errors
-from estampe.model import chunk, configuration, guest, manifest
+from estampe.model import chunk, configuration, guest, layout, manifest
 
 SIZE = 1 << 20
 ID = bytes(range(32))
@@ -92,6 +92,26 @@ def test_a_manifest_survives_its_bytes():
 def test_a_manifest_from_before_a_fact_of_the_guest_was_recorded_is_read():
     older = _with_header(lambda header: header["guest"].pop("is_network_left_alone"))
     assert manifest.decode(older, template="web@3") == _made()
+
+
+def test_a_layout_survives_and_a_manifest_from_before_it_has_none():
+    cut = layout.Layout(
+        volumes=(
+            layout.VolumeLayout(
+                target="vda", size_bytes=10 * SIZE, sector_size_bytes=512, table=layout.TableKind.GPT, content=None,
+                partitions=(layout.Partition(
+                    number=1, start_bytes=SIZE, size_bytes=SIZE, type="X", name="", is_bootable=False, is_logical=False,
+                    content="LVM2_member"),),
+            ),
+        ),
+        groups=(layout.VolumeGroup(
+            name="vg0", extent_size_bytes=4, free_bytes=0, physical_volumes=("vda1",),
+            logical_volumes=(layout.LogicalVolume(name="root", size_bytes=4, kind="linear", content="ext4"),)),),
+    )  # fmt: skip
+    made = _made(layout=cut)
+    assert manifest.decode(manifest.encode(made), template="web@3") == made
+    older = _with_header(lambda header: header.pop("layout"))
+    assert manifest.decode(older, template="web@3").layout is None
 
 
 def test_what_may_be_absent_may_be_absent():
