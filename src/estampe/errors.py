@@ -118,6 +118,11 @@ class VolumeTooSmall(Invalid):
     )
 
 
+class CannotGrow(Invalid):
+    code = "cannot-grow"
+    message = "{what} cannot be given more space: {why}; what can here: {known}; --no-grow leaves the space unused"
+
+
 class BelowLeast(Invalid):
     code = "below-least"
     message = (

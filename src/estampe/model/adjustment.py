@@ -32,7 +32,7 @@ class Move:
     from_bytes: int
     to_bytes: int
     size_bytes: int
-    is_swap: bool = False  # nothing is copied: it is made anew, with the same UUID and label
+    content: str  # swap is not copied, but made anew with the same UUID and label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,91 +1,24 @@
 """Partition tables edited in place, judged by fdisk and sgdisk, which made them and did not write the changes."""
 
 import itertools
-import os
-import re
 import subprocess
 
 import hypothesis
 import pytest
 from hypothesis import strategies as st
+from tests.support import tables
 
 from estampe import errors
 from estampe.guest.tables import gpt, mbr
 from estampe.model import adjustment
 
-MIB = 1024 * 1024
-
-
-class FileDevice:
-    """A sparse file as a device."""
-
-    def __init__(self, path, size_mib, *, sector_bytes=512):
-        self.path, self.sector_bytes = path, sector_bytes
-        with path.open("wb") as stream:
-            stream.truncate(size_mib * MIB)
-
-    @property
-    def size_bytes(self):
-        return self.path.stat().st_size
-
-    def grow(self, size_mib):
-        os.truncate(self.path, size_mib * MIB)
-
-    def read(self, offset, length):
-        with self.path.open("rb") as stream:
-            stream.seek(offset)
-            return stream.read(length)
-
-    def write(self, offset, data):
-        assert offset + len(data) <= self.size_bytes
-        with self.path.open("r+b") as stream:
-            stream.seek(offset)
-            stream.write(data)
-
-    def make(self, script):
-        file = self.path.with_suffix(".script")
-        file.write_text(script)
-        self._fdisk(f"I\n{file}\nw\n")
-
-    def _fdisk(self, commands):
-        """fdisk, since sfdisk counts in sectors of 512 bytes wherever it is told no device (util-linux 2.38)."""
-        ran = subprocess.run(
-            ["/sbin/fdisk", "-b", str(self.sector_bytes), self.path],
-            input=commands, text=True, capture_output=True, check=False, timeout=30,
-        )  # fmt: skip
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-        return ran.stdout + ran.stderr
-
-    def partitions(self):
-        """By number, as fdisk has them: all that a table says of each."""
-        file = self.path.with_suffix(".dump")
-        file.unlink(missing_ok=True)
-        self._fdisk(f"O\n{file}\nq\n")
-        headers, _, lines = file.read_text().partition("\n\n")
-        found = {}
-        for line in lines.splitlines():
-            node, _, facts = line.partition(" : ")
-            fields = dict(each.partition("=")[::2] for each in facts.replace(" ", "").split(","))
-            number = int(node.removeprefix(str(self.path)))
-            found[number] = fields | {key: int(fields[key]) for key in ("start", "size")}
-        return dict(line.split(": ") for line in headers.splitlines() if ": " in line), found
-
-    def verify(self):
-        """What fdisk has to say against it, but for gaps, which are no fault."""
-        said = self._fdisk("v\nq\n").partition("Command (m for help): ")[2].partition("Command (m for help):")[0]
-        return [
-            line
-            for line in said.splitlines()
-            if line and not re.search(r"No errors|unallocated|GPT, |Header v|Using |largest|total of", line)
-        ]
-
 
 def place(number, start_mib, size_mib):
-    return adjustment.Place(number=number, start_bytes=start_mib * MIB, size_bytes=size_mib * MIB)
+    return adjustment.Place(number=number, start_bytes=start_mib * tables.MIB, size_bytes=size_mib * tables.MIB)
 
 
 def sectors(device, mib):
-    return mib * MIB // device.sector_bytes
+    return mib * tables.MIB // device.sector_bytes
 
 
 GPT = """label: gpt
@@ -98,7 +31,7 @@ label-id: 11111111-2222-3333-4444-555555555555
 
 @pytest.mark.parametrize("sector_bytes", [512, 4096])
 def test_a_gpt_keeps_all_but_places_and_its_backup_moves_to_the_new_end(tmp_path, sector_bytes):
-    device = FileDevice(tmp_path / "volume", 64, sector_bytes=sector_bytes)
+    device = tables.FileDevice(tmp_path / "volume", 64, sector_bytes=sector_bytes)
     device.make(GPT)
     device.write(0, b"boot code")
     table_before, before = device.partitions()
@@ -125,7 +58,7 @@ def test_a_gpt_keeps_all_but_places_and_its_backup_moves_to_the_new_end(tmp_path
 
 
 def test_a_gpt_whose_backup_alone_moves(tmp_path):
-    device = FileDevice(tmp_path / "volume", 64)
+    device = tables.FileDevice(tmp_path / "volume", 64)
     device.make(GPT)
     before = device.partitions()[1]
     device.grow(65)
@@ -135,7 +68,7 @@ def test_a_gpt_whose_backup_alone_moves(tmp_path):
 
 
 def test_a_hybrid_mbr_is_left_to_itself(tmp_path):
-    device = FileDevice(tmp_path / "volume", 64)
+    device = tables.FileDevice(tmp_path / "volume", 64)
     device.make(GPT)
     subprocess.run(["/sbin/sgdisk", "--hybrid", "2", device.path], capture_output=True, check=True, timeout=30)
     hybrid = device.read(0, 512)
@@ -148,7 +81,7 @@ def test_a_hybrid_mbr_is_left_to_itself(tmp_path):
     ("at", "said"), [(512, "is not one"), (512 + 30, "header is damaged"), (1024 + 5, "entries are damaged")]
 )
 def test_a_damaged_gpt_is_not_worked_on(tmp_path, at, said):
-    device = FileDevice(tmp_path / "volume", 64)
+    device = tables.FileDevice(tmp_path / "volume", 64)
     device.make(GPT)
     device.write(at, bytes([device.read(at, 1)[0] ^ 0x55]))
     with pytest.raises(errors.ApplianceFailed, match=said):
@@ -159,7 +92,7 @@ def test_a_damaged_gpt_is_not_worked_on(tmp_path, at, said):
     "places", [[place(7, 4, 5)], [place(0, 4, 5)], [place(200, 4, 5)], [place(2, 4, 60)], [place(2, 0, 9)]]
 )
 def test_a_gpt_takes_no_place_that_it_cannot_hold(tmp_path, places):
-    device = FileDevice(tmp_path / "volume", 64)
+    device = tables.FileDevice(tmp_path / "volume", 64)
     device.make(GPT)
     with pytest.raises(errors.ApplianceFailed, match="partition"):
         gpt.read(device).write(places)
@@ -175,7 +108,7 @@ label-id: 0xdeadbeef
 
 
 def test_an_mbr_whose_extended_partition_moves_as_a_whole(tmp_path):
-    device = FileDevice(tmp_path / "volume", 64)
+    device = tables.FileDevice(tmp_path / "volume", 64)
     device.make(MBR)
     device.write(0, b"boot code")
     before = device.partitions()[1]
@@ -193,7 +126,7 @@ def test_an_mbr_whose_extended_partition_moves_as_a_whole(tmp_path):
 
 
 def test_a_logical_partition_grows_with_its_extended_one(tmp_path):
-    device = FileDevice(tmp_path / "volume", 64)
+    device = tables.FileDevice(tmp_path / "volume", 64)
     device.make(MBR)
     before = device.partitions()[1]
     device.grow(100)
@@ -206,7 +139,7 @@ def test_a_logical_partition_grows_with_its_extended_one(tmp_path):
 
 
 def test_an_mbr_beyond_what_its_records_can_say_is_refused(tmp_path):
-    device = FileDevice(tmp_path / "volume", 64)
+    device = tables.FileDevice(tmp_path / "volume", 64)
     device.make(MBR)
     device.grow(3 * 1024 * 1024)
     with pytest.raises(errors.ApplianceFailed, match="beyond what an MBR"):
@@ -215,9 +148,9 @@ def test_an_mbr_beyond_what_its_records_can_say_is_refused(tmp_path):
 
 def test_a_chain_that_leads_in_circles_or_astray_is_refused(tmp_path):
     for to in (0, 5000000):
-        device = FileDevice(tmp_path / f"volume{to}", 64)
+        device = tables.FileDevice(tmp_path / f"volume{to}", 64)
         device.make(MBR)
-        device.write(32 * MIB + 446 + 16 + 8, to.to_bytes(4, "little"))
+        device.write(32 * tables.MIB + 446 + 16 + 8, to.to_bytes(4, "little"))
         with pytest.raises(errors.ApplianceFailed, match="astray"):
             mbr.read(device)
     device.write(510, b"\0\0")
@@ -226,7 +159,7 @@ def test_a_chain_that_leads_in_circles_or_astray_is_refused(tmp_path):
 
 
 def test_an_empty_extended_partition_is_fine(tmp_path):
-    device = FileDevice(tmp_path / "volume", 64)
+    device = tables.FileDevice(tmp_path / "volume", 64)
     device.make("label: dos\n1: start=1MiB, size=10MiB\n2: start=20MiB, size=20MiB, type=5\n")
     device.grow(80)
     mbr.read(device).write([place(1, 1, 20), place(2, 50, 20)])
@@ -239,7 +172,7 @@ def test_an_empty_extended_partition_is_fine(tmp_path):
 )
 def test_chains_of_any_length_are_still_chains_after_a_shift(tmp_path_factory, logicals, shift):
     """Each of `logicals` is (gap before it, size) in MiB; all but the first part of the volume moves."""
-    device = FileDevice(tmp_path_factory.mktemp("chain") / "volume", 320)
+    device = tables.FileDevice(tmp_path_factory.mktemp("chain") / "volume", 320)
     ends = itertools.accumulate(logicals, lambda at, each: at + each[0] + each[1], initial=10)
     starts = [at + gap for at, (gap, _size) in zip(ends, logicals, strict=False)]
     places = {
