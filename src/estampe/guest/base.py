@@ -83,6 +83,9 @@ class Appliance(Protocol):
     def make_directory(self, path: str) -> None:
         """Make it with its parents; there already is fine."""
 
+    def give(self, path: str, *, mode: int, owner: tuple[int, int] = (0, 0)) -> None:
+        """Set the mode and the owner (user and group id) of a file or directory that is there; a link is followed."""
+
     def link(self, path: str, target: str) -> None:
         """Make `path` a symbolic link to `target`, replacing a file or link."""
 

@@ -39,6 +39,14 @@ def listed(paths: Sequence[str]) -> str:
     return shown if len(paths) <= 3 else f"{shown} and {len(paths) - 3} more"
 
 
+PERSISTENT_NAMES: Final = Removal(
+    "interface names bound to the source's MAC addresses",
+    (
+        "/etc/udev/rules.d/70-persistent-net.rules", "/etc/udev/rules.d/75-persistent-net-generator.rules",
+        "/etc/udev/rules.d/70-persistent-cd.rules", "/etc/systemd/network/70-persistent-net.link",
+        "/etc/iftab", "/etc/mactab",
+    ),
+)  # fmt: skip
 NETWORK: Final = (
     Removal(
         "DHCP leases and client identifiers",
@@ -49,10 +57,7 @@ NETWORK: Final = (
         ),
     ),
     Removal("NetworkManager's secret key", ("/var/lib/NetworkManager/secret_key",)),
-    Removal(
-        "interface names bound to the source's MAC addresses",
-        ("/etc/udev/rules.d/70-persistent-net.rules", "/etc/udev/rules.d/75-persistent-net-generator.rules"),
-    ),
+    PERSISTENT_NAMES,
 )  # fmt: skip
 
 RANDOMNESS: Final = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from typing import Final
+from typing import Any, Final
 
 from estampe import errors
 
@@ -19,6 +19,7 @@ class MemoryAppliance:
         """`files` by path with content, parents made; `links` by path with target."""
         self._nodes: dict[str, bytes | None] = {"/": _DIRECTORY}
         self._links: dict[str, str] = {}
+        self._given: dict[str, tuple[int, tuple[int, int]]] = {}
         for path, text in (files or {}).items():
             self.make_directory(_parent(path))
             self.write(path, text)
@@ -68,7 +69,8 @@ class MemoryAppliance:
         place = self._find_place(path)
         if place is None:
             return
-        for known in (self._nodes, self._links):
+        known: dict[str, Any]
+        for known in (self._nodes, self._links, self._given):
             for other in [each for each in known if each == place or each.startswith(f"{place}/")]:
                 known.pop(other)
 
@@ -83,6 +85,17 @@ class MemoryAppliance:
             if place is None or isinstance(self._nodes.get(place), bytes):
                 raise errors.ApplianceFailed(detail=f"{made} is not a directory")
             self._nodes.setdefault(place, _DIRECTORY)
+
+    def give(self, path: str, *, mode: int, owner: tuple[int, int] = (0, 0)) -> None:
+        """See base.Appliance."""
+        place = self._find(path)
+        if place is None:
+            raise errors.ApplianceFailed(detail=f"{path}: no such file")
+        self._given[place] = (mode, owner)
+
+    def given(self, path: str) -> tuple[int, tuple[int, int]] | None:
+        """What `give` set last: mode and owner."""
+        return self._given.get(self._find(path) or "")
 
     def link(self, path: str, target: str) -> None:
         """See base.Appliance."""

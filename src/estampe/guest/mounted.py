@@ -96,6 +96,12 @@ class MountedGuest:
         with guest_errors(path):
             self._handle.mkdir_p(path)
 
+    def give(self, path: str, *, mode: int, owner: tuple[int, int] = (0, 0)) -> None:
+        """See base.Appliance."""
+        with guest_errors(path):
+            self._handle.chown(*owner, path)
+            self._handle.chmod(mode, path)  # last: a change of owner takes set-id bits away
+
     def link(self, path: str, target: str) -> None:
         """See base.Appliance."""
         if self.is_dir(path) and not self.is_link(path):
