@@ -6,6 +6,7 @@ Every volume is a throw-away overlay, so nothing here is undone: what fails fail
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
@@ -15,8 +16,10 @@ from estampe.guest.tables import reading
 from estampe.model import adjustment, layout
 
 _PIECE_BYTES: Final = 256 * 1024 * 1024  # one call to the appliance, some seconds' work
+_MIB: Final = 1024 * 1024
 _HIDDEN_SECTORS_AT: Final = 0x1C  # of the boot sector of NTFS and FAT: how far from the volume's beginning it lies
 _HIDING: Final = frozenset({"ntfs", "vfat"})
+_REREADS, _REREAD_SECONDS = 20, 0.5  # udev is done within a second, under full emulation on a busy host within some
 _EXT: Final = frozenset({"ext2", "ext3", "ext4"})
 _SWAP: Final = "swap"
 
@@ -92,6 +95,27 @@ class Adjuster:
                 self._grow_logical(group, name)
             case adjustment.GrowFileSystem(device=name, kind=kind):
                 self._grow_file_system(name, kind)
+            case adjustment.ShrinkFileSystem() | adjustment.ShrinkLogicalVolume() | adjustment.ShrinkPhysicalVolume():
+                self._shrink(action)
+            case adjustment.CheckFileSystem(device=name, kind=kind):
+                self._check_file_system(name, kind)
+            case adjustment.MakeFileSystem(target=target, kind=kind):
+                self._make_file_system(target, kind)
+            case adjustment.ForgetMounts():
+                pass  # of the guest's files: see adapting
+
+    def _shrink(
+        self, action: adjustment.ShrinkFileSystem | adjustment.ShrinkLogicalVolume | adjustment.ShrinkPhysicalVolume
+    ) -> None:
+        match action:
+            case adjustment.ShrinkFileSystem(device=name, kind=kind, size_bytes=size):
+                self._shrink_file_system(name, kind, size)
+            case adjustment.ShrinkLogicalVolume(group=group, name=name, size_bytes=size):
+                with mounted.guest_errors(f"{group}/{name}"):
+                    self._handle.lvresize(f"/dev/{group}/{name}", size // _MIB)
+            case adjustment.ShrinkPhysicalVolume(device=name, size_bytes=size):
+                with mounted.guest_errors(name):
+                    self._handle.pvresize_size(self.device(name), size)
 
     def device(self, name: str) -> str:
         """The appliance's name of ours. Raises: errors.ApplianceFailed."""
@@ -124,12 +148,25 @@ class Adjuster:
                     volume.copy(move)
                 if move.content in _HIDING:
                     _move_hidden_sectors(volume, move)
-            table.write(action.places)
-            with mounted.guest_errors(action.target):
-                self._handle.blockdev_rereadpt(self._devices[action.target])
+            table.write(action.places, end_bytes=action.end_bytes)
+            self._reread(action.target)
         for number, identity in swaps.items():
             with mounted.guest_errors(f"swap of {action.target}"):
                 self._handle.mkswap(self.device(layout.partition_name(action.target, number)), **identity)
+
+    def _reread(self, target: str) -> None:
+        """Have the kernel read the table again. Whatever is written to a volume makes udev look at it, and wake what LVM has there."""
+        for nth in range(_REREADS):
+            with mounted.guest_errors(target):
+                self._handle.vg_activate_all(False)
+                try:
+                    self._handle.blockdev_rereadpt(self._devices[target])
+                except RuntimeError:
+                    if nth == _REREADS - 1:
+                        raise
+                    time.sleep(_REREAD_SECONDS)
+                else:
+                    return
 
     def _identity(self, name: str) -> dict[str, str]:
         """The UUID and label of a swap area, as mkswap takes them."""
@@ -168,7 +205,7 @@ class Adjuster:
         self._tell(f"growing {group}/{name}")
         with mounted.guest_errors(f"{group}/{name}"):
             size = self._handle.blockdev_getsize64(device) + gained
-            self._handle.lvresize(device, size // (1024 * 1024))
+            self._handle.lvresize(device, size // _MIB)
         self._gained[group] = 0
 
     # --- file systems -----------------------------------------------------------------------------------------------------
@@ -179,7 +216,7 @@ class Adjuster:
         with mounted.guest_errors(name):
             match kind:
                 case "ext2" | "ext3" | "ext4":
-                    self._handle.e2fsck(device, forceall=True, correct=True)  # resize2fs asks for it
+                    self._handle.e2fsck(device, correct=True)  # resize2fs asks for it
                     self._handle.resize2fs(device)
                 case "xfs":
                     with self._mounted(device):
@@ -191,6 +228,40 @@ class Adjuster:
                     self._handle.ntfsresize(device, force=True)
                 case _:
                     raise errors.ApplianceFailed(detail=f"{name}: {kind} cannot be grown")
+
+    def _shrink_file_system(self, name: str, kind: str, size_bytes: int) -> None:
+        self._tell(f"moving the file system on {name} together")
+        device = self.device(name)
+        with mounted.guest_errors(name):
+            if kind in _EXT:
+                self._handle.e2fsck(device, correct=True)
+                self._handle.resize2fs_size(device, size_bytes)
+            else:
+                with self._mounted(device):
+                    self._handle.btrfs_filesystem_resize("/", size=size_bytes)
+
+    def _check_file_system(self, name: str, kind: str) -> None:
+        """e2fsck is given a free hand with what it mends unasked (libguestfs knows no -n); what is more than that fails."""
+        self._tell(f"checking the file system on {name}")
+        with mounted.guest_errors(f"the check of {name}"):
+            if kind in _EXT:
+                self._handle.e2fsck(self.device(name), correct=True)
+            else:
+                self._handle.btrfs_fsck(self.device(name))
+
+    def _make_file_system(self, target: str, kind: str) -> None:
+        self._tell(f"making {kind} on {target}")
+        with mounted.guest_errors(target):
+            if kind == _SWAP:
+                self._handle.mkswap(self._devices[target])
+            else:
+                self._handle.mkfs(kind, self._devices[target])
+
+    def uuid(self, name: str) -> str:
+        """That of the file system, or swap area, on a device."""
+        with mounted.guest_errors(name):
+            found: str = self._handle.vfs_uuid(self.device(name))
+        return found
 
     @contextlib.contextmanager
     def _mounted(self, device: str) -> Iterator[None]:

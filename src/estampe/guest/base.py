@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from estampe.model import final
 from estampe.model import guest as guests
 from estampe.model import layout as layouts
 
@@ -28,6 +29,13 @@ class Finished:
     sealing: guests.Sealing
     is_overlay_usable: bool = False
     layout: layouts.Layout | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapted:
+    """What one appliance launch before a server's first boot did; every action that was asked for was carried out."""
+
+    changes: tuple[final.Change, ...]  # what the final configuration came to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

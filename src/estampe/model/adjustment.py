@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from estampe.model import final
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -42,6 +44,7 @@ class Repartition:
     target: str
     places: tuple[Place, ...]
     moves: tuple[Move, ...] = ()
+    end_bytes: int | None = None  # where the volume is to end, which is larger yet; None: where it ends
     do: Literal["repartition"] = "repartition"
 
 
@@ -101,6 +104,15 @@ class ShrinkPhysicalVolume:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFileSystem:
+    """See that a file system is whole after it was moved."""
+
+    device: str
+    kind: str
+    do: Literal["check-file-system"] = "check-file-system"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MakeFileSystem:
     """Make a file system (or swap) on the whole of a new volume, and enter it into the guest's fstab where it is to be mounted."""
 
@@ -112,10 +124,11 @@ class MakeFileSystem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetMounts:
-    """Take out of the guest's fstab what lay on volumes that its new server does not get."""
+    """Take out of the guest's fstab what lay on volumes that its new server does not get: it would wait for them."""
 
-    devices: tuple[str, ...]  # our names of them
-    sources: tuple[str, ...]  # as an fstab may name them: UUID=..., LABEL=..., mount points
+    uuids: tuple[str, ...]
+    labels: tuple[str, ...]
+    mount_points: tuple[str, ...]
     do: Literal["forget-mounts"] = "forget-mounts"
 
 
@@ -127,6 +140,15 @@ Action = (
     | ShrinkFileSystem
     | ShrinkLogicalVolume
     | ShrinkPhysicalVolume
+    | CheckFileSystem
     | MakeFileSystem
     | ForgetMounts
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adaptation:
+    """All that one launch does to a new server's volumes: first the actions, then the final configuration inside."""
+
+    actions: tuple[Action, ...] = ()
+    configuration: final.FinalConfiguration | None = None  # None: a seed gives it, or nothing can

@@ -31,8 +31,8 @@ class Device(Protocol):
 class Table(Protocol):
     """A partition table that was read."""
 
-    def write(self, places: Sequence[adjustment.Place]) -> None:
-        """Write it with the partitions of these numbers at these places; others stay.
+    def write(self, places: Sequence[adjustment.Place], *, end_bytes: int | None = None) -> None:
+        """Write it with the partitions of these numbers at these places; others stay. The volume is to end at `end_bytes`.
 
         Raises: errors.ApplianceFailed: a number that is not in the table, a place that the table cannot express.
         """

@@ -69,10 +69,10 @@ class GptTable:
         self._device, self._sector, self._entries = device, sector, bytearray(entries)
         self._header = _Header.parse(sector)
 
-    def write(self, places: Sequence[adjustment.Place]) -> None:
-        """See base.Table. Both copies are written, the second one at the volume's end as it is now."""
+    def write(self, places: Sequence[adjustment.Place], *, end_bytes: int | None = None) -> None:
+        """See base.Table. Both copies are written, the second one at the volume's end."""
         entries_sectors = -(-len(self._entries) // self._device.sector_bytes)
-        last = self._device.size_bytes // self._device.sector_bytes - 1
+        last = (end_bytes or self._device.size_bytes) // self._device.sector_bytes - 1
         last_usable = last - entries_sectors - 1
         for place in places:
             self._put(place, last_usable)

@@ -61,7 +61,7 @@ class MbrTable:
     primaries: dict[int, _Record]
     links: list[_Link] = field(default_factory=list)
 
-    def write(self, places: Sequence[adjustment.Place]) -> None:
+    def write(self, places: Sequence[adjustment.Place], *, end_bytes: int | None = None) -> None:  # noqa: ARG002 - says no end
         """See base.Table. The chain's sectors keep their distance to their logical partitions."""
         for place in places:
             self._put(place)
