@@ -112,10 +112,7 @@ class AmbiguousId(Invalid):
 
 class VolumeTooSmall(Invalid):
     code = "volume-too-small"
-    message = (
-        "volume {volume} cannot be {asked}: the template's volume is {least}, and a volume is never made smaller; "
-        "ask for {least} or more"
-    )
+    message = "volume {volume} cannot be {asked}: {why}; ask for {least} or more"
 
 
 class CannotGrow(Invalid):

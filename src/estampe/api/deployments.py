@@ -13,6 +13,8 @@ router = fastapi.APIRouter(prefix="/deployments", tags=["deployments"])
 _ERRORS = (
     errors.InvalidName,
     errors.VolumeTooSmall,
+    errors.CannotGrow,
+    errors.VolumeNotFound,
     errors.TemplateNotFound,
     errors.NameInUse,
     errors.NoSpace,

@@ -9,6 +9,7 @@ from estampe import errors
 _OPTIONS: Final = {
     "address": "--address", "addresses": "--address", "count": "--count", "cpus": "--cpus", "dns": "--dns",
     "format": "--format", "gateway": "--gateway", "gateways": "--gateway", "grace_seconds": "--grace",
+    "grown": "--grow", "is_shrunk": "--shrink", "left_out": "--without", "new_volumes": "--add-volume",
     "hostname": "--hostname", "keep_days": "--keep-days", "keep_last": "--keep-last", "limit": "--limit",
     "memory": "--memory", "memory_bytes": "--memory", "name": "--name", "network": "--network", "note": "--note",
     "pool": "--pool", "profile": "--profile", "sample": "--sample", "server": "SERVER", "ssh_keys": "--ssh-key",

@@ -77,6 +77,7 @@ servers: Final = sa.Table(
     sa.Column("template_id", sa.Uuid, nullable=True, index=True),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("template_name", sa.Text, nullable=True),
+    sa.Column("report", sa.JSON(none_as_null=True), nullable=True),
 )
 
 templates: Final = sa.Table(

@@ -98,7 +98,7 @@ def plan(known: Known, sizes: Mapping[str, int], wish: Wish) -> Plan:
     gained: dict[str, str | None] = {}  # groups that have more space, with the logical volume that was asked for
     for volume in larger:
         if not wish.is_grown:
-            made.leave(volume.target, "the added space is not used", "nothing was to be grown")
+            made.leave(volume.target, "the added space is not used", _why_not_grown(known, volume, wish))
             continue
         choice = chosen.get(volume.target) or _usual(known, volume)
         if isinstance(choice, str):
@@ -115,6 +115,14 @@ def plan(known: Known, sizes: Mapping[str, int], wish: Wish) -> Plan:
         if group.name in gained:
             _grow_logical(made, known, group, gained[group.name])
     return made
+
+
+def _why_not_grown(known: Known, volume: layouts.VolumeLayout, wish: Wish) -> str:
+    """A first boot that grows root does so unasked."""
+    usual = _usual(known, volume)
+    if wish.is_seeded and not isinstance(usual, str) and _grows_by_itself(known, usual):
+        return f"nothing was to be grown; but the guest's first boot grows {usual.device} by itself, unless user data say no"
+    return "nothing was to be grown"
 
 
 def _grows_by_itself(known: Known, choice: _Choice) -> bool:

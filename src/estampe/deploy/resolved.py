@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime
 import uuid as uuids  # a field has the name of the module, and pydantic would find that
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from estampe.model import configuration
+from estampe.model import adjustment, configuration, final
 from estampe.virt import base as virt
 
 
@@ -22,6 +23,7 @@ class ResolvedVolume:
     serial: str | None
     boot_order: int | None
     is_preallocated: bool = False  # also where an earlier Estampe decided
+    is_new: bool = False  # none of the template's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,16 @@ class ResolvedServer:
     interfaces: tuple[virt.NewInterface, ...]
     nvram_name: str | None
     seed_name: str | None
+    in_appliance: final.FinalConfiguration | None = None  # what is written into its volumes before the first boot
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One launch of the appliance, and the servers (by name) that get what it makes."""
+
+    name: str | None  # the server's; None: it is for all of them
+    servers: tuple[str, ...]
+    adaptation: adjustment.Adaptation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,3 +68,22 @@ class Resolved:
         virt.Setting, ...
     ] = ()  # what the template's characteristics ask for, and what the servers get of it
     warnings: tuple[str, ...] = ()  # of the template's life: it may be deprecated
+    left_out: tuple[str, ...] = ()  # targets of the template's volumes that the servers do not get
+    actions: tuple[adjustment.Action, ...] = ()  # on the volumes of each server, before its first boot
+    adjustments: tuple[final.Change, ...] = ()  # what these come to, and what is left
+
+    @property
+    def launches(self) -> tuple[Launch, ...]:
+        """One for all servers where they want the same, one for each where its own configuration is to be written; else none."""
+        if any(server.in_appliance is not None for server in self.servers):
+            return tuple(Launch(server.name, (server.name,), self.adaptation(server)) for server in self.servers)
+        shared = adjustment.Adaptation(actions=self.actions)
+        return (Launch(None, tuple(server.name for server in self.servers), shared),) if self.actions else ()
+
+    def report(self, configured: Sequence[final.Change]) -> tuple[final.Change, ...]:
+        """All that is told of a server, in the order in which it came about."""
+        return (*self.adjustments, *configured)
+
+    def adaptation(self, server: ResolvedServer) -> adjustment.Adaptation:
+        """All that is done to a server's volumes in one launch."""
+        return adjustment.Adaptation(actions=self.actions, configuration=server.in_appliance)

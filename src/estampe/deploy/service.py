@@ -6,7 +6,7 @@ import dataclasses
 import uuid
 from dataclasses import dataclass
 
-from estampe import errors, units
+from estampe import errors
 from estampe.db import operations as operation_rows
 from estampe.db import templates as template_rows
 from estampe.deploy import origin, resolve, seed, sizing
@@ -14,7 +14,7 @@ from estampe.deploy import request as requests
 from estampe.deploy import resolved as decisions
 from estampe.guest import seed as guest_seed
 from estampe.jobs import dispatch, locks
-from estampe.model import manifest, operation, record
+from estampe.model import final, manifest, operation, record
 from estampe.model import template as catalogued
 from estampe.store import base as stores
 from estampe.store import manifests
@@ -48,12 +48,12 @@ class DeployService:
             cpus=resolved.cpus,
             memory_bytes=resolved.memory_bytes,
             pool=resolved.pool,
-            volumes=_planned_volumes(found, sizes, resolved),
+            volumes=_planned_volumes(found, resolved),
             pool_available_bytes=pool.available_bytes,
             needed_bytes=sizing.needed_bytes(found, pool, sizes, count=len(resolved.servers)),
             changes=resolved.changes,
-            final_configuration=_final_configuration(request, resolved, found, sizes),
-            warnings=_warnings(resolved, found, sizes),
+            final_configuration=_final_configuration(request, resolved, found),
+            warnings=_warnings(resolved, found),
             settings=resolved.settings,
             tuned_for=template.characteristics.tuned_for if template.characteristics else None,
         )
@@ -93,24 +93,22 @@ class DeployService:
         return template, found, resolved
 
 
-def _planned_volumes(
-    found: manifest.Manifest, sizes: dict[str, int], resolved: decisions.Resolved
-) -> tuple[requests.PlannedVolume, ...]:
-    formats = {volume.target: volume.format for volume in resolved.servers[0].volumes}
+def _planned_volumes(found: manifest.Manifest, resolved: decisions.Resolved) -> tuple[requests.PlannedVolume, ...]:
+    held = {volume.target: volume for volume in found.volumes}
     return tuple(
         requests.PlannedVolume(
             target=volume.target,
-            template_size_bytes=volume.size_bytes,
-            size_bytes=sizes[volume.target],
-            data_bytes=len(volume.table) * found.chunk_size_bytes,
-            format=formats[volume.target],
+            template_size_bytes=0 if volume.is_new else held[volume.target].size_bytes,
+            size_bytes=volume.size_bytes,
+            data_bytes=0 if volume.is_new else len(held[volume.target].table) * found.chunk_size_bytes,
+            format=volume.format,
         )
-        for volume in found.volumes
+        for volume in resolved.servers[0].volumes
     )
 
 
 def _final_configuration(
-    request: requests.DeployRequest, resolved: decisions.Resolved, found: manifest.Manifest, sizes: dict[str, int]
+    request: requests.DeployRequest, resolved: decisions.Resolved, found: manifest.Manifest
 ) -> tuple[str, ...]:
     """In words: what is set for the new host, and by which means."""
     told = ["new UUID, MAC addresses" + (" and NVRAM file" if resolved.servers[0].nvram_name else "") + " (libvirt)"]
@@ -124,9 +122,8 @@ def _final_configuration(
             told.append("user data as given (first-boot seed)")
     if found.sealing.is_sealed:
         told.append("machine-id and SSH host keys: made anew at first boot (removed when the template was sealed)")
-    for target, size in sizes.items():
-        if sizing.growth(found, target, size) == "first boot":
-            told.append(f"{target}: partition and file system grown to {units.format_bytes(size)} (first boot)")
+    done = (change for change in resolved.adjustments if change.outcome is final.Outcome.DONE)
+    told.extend(f"{change.what}: {change.detail} ({change.means})" for change in done)
     return tuple(told)
 
 
@@ -139,7 +136,7 @@ def _addressing(interface: requests.InterfaceRequest) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _warnings(resolved: decisions.Resolved, found: manifest.Manifest, sizes: dict[str, int]) -> tuple[str, ...]:
+def _warnings(resolved: decisions.Resolved, found: manifest.Manifest) -> tuple[str, ...]:
     warnings = [*resolved.warnings]
     if not found.sealing.is_sealed:
         why = found.sealing.why_not
@@ -151,7 +148,6 @@ def _warnings(resolved: decisions.Resolved, found: manifest.Manifest, sizes: dic
     elif found.guest.is_network_left_alone:
         why = "its cloud-init is told to leave the network alone"
         warnings.append(f"the guest's network stays as it was captured, DHCP or a fixed address: {why}")
-    for target, size in sizes.items():
-        if sizing.growth(found, target, size) == "not used":
-            warnings.append(f"{target}: the added space is not used until a partition is grown inside the server")
+    left = (change for change in resolved.adjustments if change.outcome is final.Outcome.LEFT)
+    warnings.extend(f"{change.what}: {change.detail}: {change.why}" for change in left)
     return tuple(warnings)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from estampe import errors
+from estampe.model import final
 
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _HOSTNAME: Final = re.compile(
@@ -27,6 +28,9 @@ class Server:
     template_id: uuid.UUID | None  # the template it was deployed from
     created_at: datetime.datetime
     template_name: str | None = None  # the template's last reference, once it is gone
+    report: tuple[final.Change, ...] | None = (
+        None  # what its deploy changed and left; None: it was not deployed, or long ago
+    )
 
 
 def check_name(name: str) -> str:

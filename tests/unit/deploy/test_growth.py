@@ -160,6 +160,9 @@ def test_what_cannot_grow_is_told_with_why(content):
 def test_nothing_grows_where_nothing_shall():
     plan = grow(known(volume(part(1, 1, 900, "ext4"))), is_grown=False)
     assert (plan.actions, left(plan)) == ([], [("vda", "nothing was to be grown")])
+    by_itself = known(volume(part(1, 1, 900, "ext4")), guest=system(can_grow_root=True))
+    ((_what, why),) = left(grow(by_itself, is_grown=False, is_seeded=True))
+    assert "first boot grows vda1 by itself" in why
 
 
 # --- LVM ----------------------------------------------------------------------------------------------------------------
