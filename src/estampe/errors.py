@@ -156,6 +156,14 @@ class TemplateNotFound(NotFound):
     message = "there is no template {template!r}; `estampe template list` names those there are"
 
 
+class InventoryNotFound(NotFound):
+    code = "inventory-not-found"
+    message = (
+        "template {template!r} has no inventory: its guest could not be inspected, or was not when it was captured; "
+        "`estampe template show {template}` tells why"
+    )
+
+
 class NoDeployableVersion(TemplateNotFound):
     code = "no-deployable-version"
     message = (

@@ -27,7 +27,7 @@ from estampe.api import services as api_services
 from estampe.capture import copying, estimate, finish, offline
 from estampe.capture import service as capture_service
 from estampe.capture import workflow as capture_workflow
-from estampe.catalogue import housekeeping, life, lineage, profiles, storage
+from estampe.catalogue import contents, housekeeping, life, lineage, profiles, storage
 from estampe.catalogue import retention as catalogue_retention
 from estampe.catalogue import service as catalogue_service
 from estampe.db import database, idempotency, operations, retention, servers, templates
@@ -291,6 +291,7 @@ class _Ground:
             idempotency=idempotency.Keys(self.adapters.db),
             readiness=self._readiness(),
             life=keeper.life,
+            contents=contents.ContentService(store=self.adapters.store, rows=self.templates),
             lineage=lineage.LineageService(rows=self.templates, servers=all_servers),
             retention=keeper.retention,
             profiles=profiles.ProfileService(),

@@ -5,11 +5,14 @@ Both are made with the same content:
 /etc/hostname  "source\\n"           /etc/empty/           /abs -> /etc   /rel -> etc   /etc/dangling -> nowhere
 /var/log/a.log /var/log/deep/b.log   /var/log/.hidden      /var/log/link.log -> a.log
 /logs -> /var/log                    /etc/latin            a file with bytes that are not UTF-8
+/hive          a Windows registry file
 """
 
+import hashlib
 import subprocess
 
 import pytest
+from tests.support import hive
 
 from estampe import errors
 from estampe.guest import base, memory, mounted
@@ -32,7 +35,7 @@ LINKS = {
 
 
 def in_memory():
-    appliance = memory.MemoryAppliance(FILES, links=LINKS)
+    appliance = memory.MemoryAppliance(FILES, links=LINKS, registry={"/hive": {r"Setup\State\Name": "bäse"}})
     appliance.make_directory("/etc/empty")
     return appliance
 
@@ -43,6 +46,7 @@ def make_tree(root):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"\xe9t\xe9" if path == "/etc/latin" else text.encode())
     (root / "etc/empty").mkdir()
+    (root / "hive").write_bytes(hive.hive({"Setup": {"State": {"Name": "bäse"}}}))
     for path, target in LINKS.items():
         (root / path[1:]).symlink_to(target)
 
@@ -186,6 +190,24 @@ def test_a_link_replaces_a_file_or_link_and_no_directory(appliance):
         appliance.link("/etc/empty", "/etc")
 
 
+def stat(appliance, path):
+    if isinstance(appliance, memory.MemoryAppliance):
+        return appliance.given(path)
+    found = appliance._handle.statns(path)
+    return found["st_mode"] & 0o7777, (found["st_uid"], found["st_gid"])
+
+
+def test_mode_and_owner_are_given_and_links_followed(appliance):
+    appliance.give("/abs/hostname", mode=0o640, owner=(1000, 42))
+    appliance.give("/etc/empty", mode=0o700)
+    assert stat(appliance, "/etc/hostname") == (0o640, (1000, 42))
+    assert stat(appliance, "/etc/empty") == (0o700, (0, 0))
+    appliance.write("/etc/hostname", "kept")
+    assert stat(appliance, "/etc/hostname") == (0o640, (1000, 42))
+    with pytest.raises(errors.ApplianceFailed):
+        appliance.give("/etc/nothing", mode=0o600)
+
+
 def test_globs_skip_hidden_names_and_are_told_once_in_order(appliance):
     found = appliance.glob("/var/log/*", "/var/log/a*", "/etc/dang*", "/etc/nothing*")
     assert found == ["/etc/dangling", "/var/log/a.log", "/var/log/deep", "/var/log/link.log"]
@@ -199,3 +221,32 @@ def test_files_are_found_below_and_links_are_not_followed(appliance):
     assert appliance.files("/logs") == ["/logs/.hidden", "/logs/a.log", "/logs/deep/b.log"]
     assert appliance.files("/etc/hostname") == []
     assert appliance.files("/nowhere") == []
+
+
+@pytest.mark.parametrize("directory", ["/etc", "/abs", "/rel"])
+def test_digests_are_those_of_the_guests_files_and_links(appliance, directory):
+    found = appliance.digests(directory)
+    assert not found.is_cut
+    latin = found.by_path.pop(f"{directory}/latin")  # its bytes differ between the two: see above
+    assert found.by_path == {
+        f"{directory}/hostname": hashlib.sha256(b"source\n").hexdigest(),
+        f"{directory}/dangling": hashlib.sha256(b"nowhere").hexdigest(),
+    }
+    assert len(latin) == 64
+
+
+def test_digests_of_what_is_no_directory_are_none(appliance):
+    assert appliance.digests("/etc/hostname") == base.Digests(by_path={})
+    assert appliance.digests("/nowhere") == base.Digests(by_path={})
+
+
+def test_registry_values_are_found_by_their_keys(appliance):
+    assert appliance.registry_value("/hive", ("Setup", "State"), "Name") == "bäse"
+    assert appliance.registry_value("/hive", ("Setup", "State"), "Other") is None
+    assert appliance.registry_value("/hive", ("Setup", "Nowhere"), "Name") is None
+
+
+@pytest.mark.parametrize("path", ["/etc", "/nowhere"])
+def test_what_is_no_registry_file_is_an_error(appliance, path):
+    with pytest.raises(errors.ApplianceFailed):
+        appliance.registry_value(path, ("Setup",), "Name")

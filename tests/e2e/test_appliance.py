@@ -4,6 +4,7 @@ captured volume   | GPT | swap 16 MiB | ext4 root: an operating system's files, 
 """
 
 import contextlib
+import hashlib
 import os
 import random
 import subprocess
@@ -96,7 +97,7 @@ class Copy:
 
     def finish(self, directory, cache):
         return appliance.finish(
-            [appliance.Drive(target="vda", overlay=self.overlay)],
+            appliance.Job(drives=(appliance.Drive(target="vda", overlay=self.overlay),)),
             is_kvm_usable=False,
             work_directory=directory / "work",
             deadline_seconds=400,
@@ -161,6 +162,8 @@ def test_a_debian_guest_is_inspected_sealed_and_trimmed(tmp_path, copied, cache)
     assert told.sealing.why_not is None
     assert told.is_overlay_usable
     check_guest(told.guest)
+    check_layout(told.layout)
+    check_inventory(told.inventory)
     assert "emptied /etc/machine-id: the next boot makes a new one" in told.sealing.actions
     assert any("vda1 (swap)" in note for note in told.sealing.notes)
 
@@ -193,6 +196,25 @@ def check_guest(guest):
     assert 20 * MIB < root.used_bytes < 60 * MIB
 
 
+def check_layout(layout):
+    (volume,) = layout.volumes
+    assert (volume.target, volume.table, volume.content) == ("vda", "gpt", None)
+    assert [(each.start_bytes, each.size_bytes, each.content) for each in volume.partitions] == [
+        (MIB, SWAP_MIB * MIB, "swap"), (ROOT_START, ROOT_MIB * MIB, "ext4"),
+    ]  # fmt: skip
+
+
+def check_inventory(inventory):
+    """As sealing left it: the SSH host keys are gone, the machine-id is empty."""
+    assert [(each.name, each.version, each.architecture) for each in inventory.packages] == [
+        ("base-files", "12.4", "amd64")
+    ]
+    assert [(each.name, each.uid, each.shell) for each in inventory.users] == [("root", 0, "/bin/bash")]
+    assert inventory.files["/etc/machine-id"] == hashlib.sha256().hexdigest()
+    assert "/etc/hostname" in inventory.files
+    assert not any("ssh_host" in path for path in inventory.files)
+
+
 def check_changed(changed, before, after):
     """The ranges name every change; all that is outside is as it was."""
     at = 0
@@ -212,6 +234,8 @@ def test_a_volume_of_noise_is_left_alone_with_the_reason(tmp_path, copied, cache
     copy = copied(volume)
     told = copy.finish(tmp_path, cache)
     assert told.guest is None
+    assert told.inventory is None
+    assert [(each.target, each.table, each.content) for each in told.layout.volumes] == [("vda", "none", "unknown")]
     assert told.sealing.why_not == "no operating system was found"
     assert not told.is_overlay_usable
     assert list(overlay.changed(copy.overlay)) == []

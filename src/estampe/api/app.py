@@ -24,6 +24,7 @@ from estampe.api import (
     servers,
     store,
     system,
+    template_contents,
     template_life,
     templates,
 )
@@ -34,6 +35,7 @@ _ROUTERS = (
     captures.router,
     deployments.router,
     templates.router,
+    template_contents.router,
     template_life.router,
     retention.router,
     profiles.router,

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from estampe.capture import request as capture_request
-from estampe.catalogue import profiles
+from estampe.catalogue import contents, profiles
 from estampe.catalogue import views as template_views
 from estampe.db import idempotency
 from estampe.deploy import request as deploy_request
-from estampe.model import characteristics, listing, operation, retention, template
+from estampe.model import characteristics, inventory, listing, operation, retention, template
 from estampe.servers import views as server_views
 from estampe.store import usage as store_usage
 
@@ -158,6 +158,20 @@ class LifeService(Protocol):
         """Out of the trash, for ever. Raises: errors.TemplateProtected, errors.TemplateInUse."""
 
 
+class ContentService(Protocol):
+    """What is in templates.
+
+    Both raise errors.TemplateNotFound, errors.TemplateStateForbids (captured or purged just now), errors.ManifestCorrupt,
+    errors.ChunkMissing, errors.ChunkCorrupt.
+    """
+
+    def inventory(self, owner_id: uuid.UUID, reference: str) -> inventory.Inventory:
+        """What is installed and set. Raises: errors.InventoryNotFound."""
+
+    def compare(self, owner_id: uuid.UUID, before: str, after: str) -> contents.Comparison:
+        """What is different in `after`."""
+
+
 class LineageService(Protocol):
     """What came of templates."""
 
@@ -273,5 +287,6 @@ class Services:
     readiness: ReadinessService
     life: LifeService
     lineage: LineageService
+    contents: ContentService
     retention: RetentionService
     profiles: ProfileService

@@ -11,6 +11,7 @@ from estampe import errors
 from estampe.capture import examine, source, volume, workspace
 from estampe.jobs import progress
 from estampe.model import chunk, extent, manifest
+from estampe.model import inventory as inventories
 from estampe.store import base as stores
 from estampe.store import chunks as store_chunks
 from estampe.virt import base as virt
@@ -89,6 +90,10 @@ class Copying:
     def _copy_nvram(self, seen: examine.Seen, writer: stores.ChunkWriter) -> manifest.Blob | None:
         data = self.host.read_nvram(seen.nvram_path) if seen.nvram_path else None
         return None if data is None else store_chunks.put_blob(self.chunks, writer, data)
+
+    def store_inventory(self, taken: inventories.Inventory, writer: stores.ChunkWriter) -> manifest.Blob:
+        """Put a guest's inventory; durable once the writer is flushed."""
+        return store_chunks.put_blob(self.chunks, writer, inventories.encode(taken))
 
     def _check_still_off(self, seen: examine.Seen) -> None:
         """Beside the fence: somebody may have started the server between the steps."""

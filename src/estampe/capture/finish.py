@@ -50,7 +50,14 @@ class Finisher:
     cache_directory: Path  # keeps the built appliance: 400 MB that take 10 s to make
 
     def run(
-        self, copies: Sequence[Copy], *, workspace: Path, sockets: Path, check_cancelled: Callable[[], None]
+        self,
+        copies: Sequence[Copy],
+        *,
+        is_uefi: bool,
+        wish: guests.SealingWish,
+        workspace: Path,
+        sockets: Path,
+        check_cancelled: Callable[[], None],
     ) -> guest.Finished:
         """Inspect, seal and trim on overlays in `workspace`. A guest that cannot be worked on is told as not sealed."""
         with contextlib.ExitStack() as stack:
@@ -58,7 +65,7 @@ class Finisher:
             drives = [_drive(copy, export.socket, workspace) for copy, export in zip(copies, exports, strict=True)]
             try:
                 finished = appliance.finish(
-                    drives,
+                    appliance.Job(drives=tuple(drives), is_uefi=is_uefi, wish=wish),
                     is_kvm_usable=self.is_kvm_usable(),
                     work_directory=workspace,
                     deadline_seconds=deadline_seconds(copies),

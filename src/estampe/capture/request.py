@@ -22,6 +22,8 @@ class CaptureRequest:
     is_forced: bool = False  # power off a server that does not shut down in time
     stop_timeout_seconds: float = DEFAULT_STOP_TIMEOUT_SECONDS
     is_sealed: bool = True  # False: leave the copy as it is (no inspection either)
+    keep: tuple[str, ...] = ()  # paths and patterns of the guest that sealing leaves alone
+    remove: tuple[str, ...] = ()  # and what it removes besides
     characteristics: traits.Characteristics | None = None  # what the template is tuned for; may be changed later
 
 

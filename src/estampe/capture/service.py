@@ -80,6 +80,9 @@ class CaptureService:
     def _find(self, owner_id: uuid.UUID, request: requests.CaptureRequest) -> virt.DomainSummary:
         if not 0 <= request.stop_timeout_seconds <= 24 * 3600:
             raise errors.InvalidRequest(field="stop_timeout_seconds", problem="must be from 0 to a day")
+        for field, asked in (("keep", request.keep), ("remove", request.remove)):
+            if asked and not request.is_sealed:
+                raise errors.InvalidRequest(field=field, problem="without sealing nothing is kept or removed")
         _row, summary = self.servers.find(owner_id, request.server)
         return summary
 
@@ -98,6 +101,9 @@ class CaptureService:
             warnings.append(f"the store may be too small: {told}")
         if not request.is_sealed:
             warnings.append("without sealing, clones share the server's machine-id, SSH host keys and other identity")
+        if request.keep:
+            kept = ", ".join(request.keep)
+            warnings.append(f"--keep: every server made from the template has {kept} of this one")
         if seen.was is not power.PowerState.SHUT_OFF and request.is_forced:
             warnings.append("--force: if the guest does not shut down in time its power is cut")
         return tuple(warnings)

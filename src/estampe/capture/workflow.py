@@ -6,6 +6,7 @@ examine ─▶ reserve ─▶ ┌ stop ─▶ copy ─▶ restore power ┐ ─�
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import uuid
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ from estampe.db import templates as template_rows
 from estampe.guest import base as guest
 from estampe.jobs import runner
 from estampe.model import chunk, manifest, record
+from estampe.model import configuration as configurations
+from estampe.model import guest as guests
 from estampe.model import template as templates
 from estampe.store import manifests
 from estampe.virt import base as virt
@@ -155,18 +158,23 @@ class CaptureWorkflow:
         place.make()  # again: a power cut since the copy has emptied /run, where the sockets are
         work.progress.phase("inspecting, sealing and trimming the copy")
         told = self.finisher.run(
-            copies, workspace=place.directory, sockets=place.sockets, check_cancelled=check_cancelled
+            copies,
+            is_uefi=seen.configuration.firmware is configurations.Firmware.UEFI,
+            wish=guests.SealingWish(keep=request.keep, remove=request.remove),
+            workspace=place.directory,
+            sockets=place.sockets,
+            check_cancelled=check_cancelled,
         )
-        if not told.is_overlay_usable:
-            return _Finished(told=told)
-        work.progress.phase("storing what sealing changed")
+        work.progress.phase("storing what was found and what sealing changed")
         absorbed = volume.Copied()
         with self.copier.store.writer() as writer:
+            inventory = self.copier.store_inventory(told.inventory, writer) if told.inventory else None
             copier = self.copier.copier(writer, advance=work.progress.advance, check_cancelled=check_cancelled)
-            for copy in copies:
+            for copy in copies if told.is_overlay_usable else ():
                 absorbed += finish.absorb(copier, copy, workspace=place.directory, sockets=place.sockets)
             writer.flush()
-        return _Finished(told=told, new_bytes=absorbed.new_bytes)
+        told = dataclasses.replace(told, inventory=None)  # megabytes that a step's record need not hold
+        return _Finished(told=told, inventory=inventory, new_bytes=absorbed.new_bytes)
 
     def _store_manifest(
         self,
@@ -189,6 +197,7 @@ class CaptureWorkflow:
             guest=finished.told.guest,
             sealing=finished.told.sealing,
             layout=finished.told.layout,
+            inventory=finished.inventory,
             volumes=tuple(self._manifest_volume(work, each, finished) for each in seen.volumes),
         )
         manifests.put(self.copier.store, made)
@@ -243,4 +252,5 @@ class _Finished:
     """What finishing the copy found, did and added; recorded by its step."""
 
     told: guest.Finished
+    inventory: manifest.Blob | None = None
     new_bytes: int = 0

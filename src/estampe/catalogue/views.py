@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from estampe.model import configuration, template
 from estampe.model import guest as guests
+from estampe.model import layout as layouts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,8 @@ class ManifestSummary:
     guest: guests.Guest | None  # None: could not be inspected
     sealing: guests.Sealing
     has_nvram: bool
+    layout: layouts.Layout | None = None
+    has_inventory: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

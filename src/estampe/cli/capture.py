@@ -38,6 +38,20 @@ def capture_server(  # noqa: PLR0917 - Typer passes by name
         bool,
         typer.Option("--no-seal", help="Leave the copy as it is: servers made from it share the source's identity."),
     ] = False,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keep",
+            metavar="PATH",
+            help="What sealing leaves as it is: a path of the guest or a pattern, of a directory all below it; may be repeated.",
+        ),
+    ] = None,
+    remove: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--remove", metavar="PATH", help="What sealing removes besides: a path or a pattern; may be repeated."
+        ),
+    ] = None,
     characteristics_file: characteristics.File = None,
     assignments: characteristics.Set = None,
     is_not_awaited: options.NoWait = False,
@@ -54,6 +68,7 @@ def capture_server(  # noqa: PLR0917 - Typer passes by name
       estampe capture web-01 --dry-run
       estampe capture web-01 --name web --note "nginx 1.26" --tag production
       estampe capture db-01 --volume vda --stop-timeout 10min --no-wait
+      estampe capture web-01 --keep /var/log/audit --remove '/srv/app/*.token'
       estampe capture db-01 --characteristics db.toml --set recommended.memory=8GiB
     """
     from estampe.client import client
@@ -69,6 +84,8 @@ def capture_server(  # noqa: PLR0917 - Typer passes by name
         is_forced=is_forced,
         stop_timeout_seconds=values.duration(stop_timeout, option="--stop-timeout"),
         is_sealed=not is_unsealed,
+        keep=keep or [],
+        remove=remove or [],
         characteristics=_characteristics(characteristics_file, assignments or []),
     )
     with client.Client() as daemon:

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from estampe import units
-from estampe.cli import characteristics, describe, following, interfaces, options, output, terminal, text, values
+from estampe.cli import (
+    accounts,
+    characteristics,
+    describe,
+    following,
+    interfaces,
+    options,
+    output,
+    terminal,
+    text,
+    values,
+)
 
 if TYPE_CHECKING:
     from estampe.schemas import deploy
@@ -73,7 +84,7 @@ def deploy_template(  # noqa: PLR0917 - Typer passes by name
         typer.Option(
             "--address",
             metavar="[N=]ADDRESS",
-            help="Static address with prefix of interface N (from 1; 1 if not said), as 192.0.2.10/24; may be repeated. [default: DHCP]",
+            help="Static address with prefix of interface N (from 1; 1 if not said), as 192.0.2.10/24, or dhcp or dhcp6 beside; may be repeated. [default: DHCP]",
         ),
     ] = None,
     gateways: Annotated[
@@ -84,6 +95,21 @@ def deploy_template(  # noqa: PLR0917 - Typer passes by name
         list[str] | None,
         typer.Option("--dns", metavar="[N=]ADDRESS", help="Name server of interface N; may be repeated."),
     ] = None,
+    routes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--route",
+            metavar="[N=]NETWORK,GATEWAY",
+            help="Route of interface N, as 198.51.100.0/24,192.0.2.254; may be repeated.",
+        ),
+    ] = None,
+    search: Annotated[
+        list[str] | None,
+        typer.Option("--search", metavar="DOMAIN", help="Domain in which names are looked up; may be repeated."),
+    ] = None,
+    fqdn: Annotated[
+        str | None, typer.Option("--fqdn", metavar="NAME", help="Full name: the host name with its domain.")
+    ] = None,
     hostname: Annotated[str | None, typer.Option("--hostname", help="Host name. [default: the server's name]")] = None,
     ssh_keys: Annotated[
         list[str] | None,
@@ -93,8 +119,55 @@ def deploy_template(  # noqa: PLR0917 - Typer passes by name
             help="Public key to let in: a file of keys, or the key itself; may be repeated.",
         ),
     ] = None,
+    users: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--user",
+            metavar="NAME[:KEY=VALUE,...]",
+            help="Account to make: groups=A+B, hash=HASH, key=FILE|KEY, shell=PATH, sudo; may be repeated.",
+        ),
+    ] = None,
+    password_hash: Annotated[
+        str | None,
+        typer.Option(
+            "--password-hash",
+            metavar="HASH",
+            help="Hash of the default user's password (root's, where a guest has no seed reader), as `openssl passwd -6` makes it.",
+        ),
+    ] = None,
+    admin_password: Annotated[
+        str | None,
+        typer.Option(
+            "--admin-password",
+            metavar="FILE",
+            help="File with the administrator's password, for Windows; - for standard input.",
+        ),
+    ] = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option("--timezone", metavar="ZONE", help="Time zone, as Europe/Paris. [default: as recorded]"),
+    ] = None,
+    commands: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--run",
+            metavar="COMMAND",
+            help="Command that the first boot runs, once; may be repeated, and they run in order.",
+        ),
+    ] = None,
     user_data: Annotated[
-        str | None, typer.Option("--user-data", metavar="FILE", help="cloud-init user data; - for standard input.")
+        str | None,
+        typer.Option(
+            "--user-data", metavar="FILE", help="User data for the guest's seed reader; - for standard input."
+        ),
+    ] = None,
+    seed_format: Annotated[
+        str | None,
+        typer.Option(
+            "--seed",
+            metavar="nocloud|config-drive",
+            help="Format of the first-boot seed. [default: the one that the guest's reader takes]",
+        ),
     ] = None,
     count: Annotated[
         int, typer.Option("--count", metavar="N", help="Make N servers, NAME-1 to NAME-N, from one read.")
@@ -119,6 +192,8 @@ def deploy_template(  # noqa: PLR0917 - Typer passes by name
       estampe deploy web web-02 --network lan --address 192.0.2.10/24 --gateway 192.0.2.1 --dns 192.0.2.53
       estampe deploy web web-02 --network lan --network bridge:br0 --address 2=198.51.100.7/24
       estampe deploy db db-02 --volume vdb=200GiB --grow lv:vg0/data --add-volume log=20GiB,xfs,/var/log/db
+      estampe deploy web web-02 --fqdn web-02.example.org --address 192.0.2.10/24 --address dhcp6 --route 10.0.0.0/8,192.0.2.254
+      estampe deploy web web-02 --user ana:groups=docker,key=ana.pub,sudo --timezone Europe/Paris --run "systemctl enable --now app"
       estampe deploy web ci --count 10 --ssh-key ~/.ssh/id_ed25519.pub --no-wait
     """
     from estampe.client import client
@@ -135,11 +210,25 @@ def deploy_template(  # noqa: PLR0917 - Typer passes by name
         pool=pool,
         volume_format=volume_format,
         interfaces=interfaces.combine(
-            networks=networks or [], addresses=addresses or [], gateways=gateways or [], dns=dns or []
+            networks=networks or [],
+            addresses=addresses or [],
+            gateways=gateways or [],
+            dns=dns or [],
+            routes=routes or [],
         ),
+        search=search or [],
+        fqdn=fqdn,
         hostname=hostname,
         ssh_keys=values.ssh_keys(ssh_keys or [], option="--ssh-key"),
+        users=accounts.users(users or []),
+        password_hash=password_hash,
+        admin_password=None
+        if admin_password is None
+        else values.read_file(admin_password, option="--admin-password").rstrip("\r\n"),
+        timezone=timezone,
+        commands=commands or [],
         user_data=None if user_data is None else values.read_file(user_data, option="--user-data"),
+        seed_format=seed_format,
         is_started=not is_not_started,
         is_tuned=not is_untuned,
         grown=grown or [],

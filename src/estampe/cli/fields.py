@@ -7,14 +7,13 @@ from typing import Final
 from estampe import errors
 
 _OPTIONS: Final = {
-    "address": "--address", "addresses": "--address", "count": "--count", "cpus": "--cpus", "dns": "--dns",
-    "format": "--format", "gateway": "--gateway", "gateways": "--gateway", "grace_seconds": "--grace",
-    "grown": "--grow", "is_shrunk": "--shrink", "left_out": "--without", "new_volumes": "--add-volume",
-    "hostname": "--hostname", "keep_days": "--keep-days", "keep_last": "--keep-last", "limit": "--limit",
-    "memory": "--memory", "memory_bytes": "--memory", "name": "--name", "network": "--network", "note": "--note",
-    "pool": "--pool", "profile": "--profile", "sample": "--sample", "server": "SERVER", "ssh_keys": "--ssh-key",
+    "admin_password": "--admin-password", "address": "--address", "addresses": "--address", "commands": "--run", "count": "--count", "cpus": "--cpus", "dns": "--dns",
+    "format": "--format", "fqdn": "--fqdn", "gateway": "--gateway", "gateways": "--gateway", "grace_seconds": "--grace", "grown": "--grow",
+    "hostname": "--hostname", "keep": "--keep", "keep_days": "--keep-days", "is_shrunk": "--shrink", "keep_last": "--keep-last", "left_out": "--without", "limit": "--limit",
+    "memory": "--memory", "memory_bytes": "--memory", "name": "--name", "network": "--network", "new_volumes": "--add-volume", "note": "--note", "password_hash": "--password-hash",
+    "pool": "--pool", "profile": "--profile", "remove": "--remove", "route": "--route", "routes": "--route", "sample": "--sample", "search": "--search", "seed_format": "--seed", "server": "SERVER", "ssh_keys": "--ssh-key",
     "stop_timeout_seconds": "--stop-timeout", "successor": "--successor", "tags": "--tag", "template": "TEMPLATE",
-    "timeout_seconds": "--timeout", "unset": "--unset", "user_data": "--user-data", "volume_format": "--format",
+    "timeout_seconds": "--timeout", "timezone": "--timezone", "unset": "--unset", "user_data": "--user-data", "users": "--user", "volume_format": "--format",
     "volume_sizes": "--volume", "volumes": "--volume",
 }  # fmt: skip
 # Keys of characteristics are written so on the command line and in files, too: `least.cpus` is not --cpus.

@@ -19,6 +19,7 @@ from estampe.cli import (
     server,
     store,
     template,
+    template_contents,
     template_life,
     terminal,
 )
@@ -39,6 +40,7 @@ app.command("doctor")(daemon.examine_host)
 app.add_typer(server.app, name="server")
 app.command("capture")(capture.capture_server)
 app.add_typer(template.app, name="template")
+template.app.command("diff")(template_contents.compare_templates)
 template.app.command("deprecate")(template_life.deprecate_template)
 template.app.command("disable")(template_life.disable_template)
 template.app.command("enable")(template_life.enable_template)

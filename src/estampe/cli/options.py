@@ -20,6 +20,10 @@ Template = Annotated[
         metavar="TEMPLATE",
     ),
 ]
+SecondTemplate = Annotated[
+    str,
+    typer.Argument(help="The template to compare it with.", autocompletion=completion.templates, metavar="TEMPLATE"),
+]
 Operation = Annotated[
     str,
     typer.Argument(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from estampe import units
-from estampe.cli import characteristics, describe, options, output, summary, terminal, text
+from estampe.cli import characteristics, describe, options, output, summary, template_contents, terminal, text
+from estampe.model import layout as layouts
 from estampe.model import listing
 from estampe.model import template as templates
 
@@ -93,22 +94,34 @@ def list_templates(
 
 
 @app.command("show")
-def show_template(reference: options.Template, form: output.Option = output.Output.TABLE) -> None:
+def show_template(
+    reference: options.Template,
+    is_with_packages: Annotated[
+        bool, typer.Option("--packages", help="List the installed packages of its guest, too.")
+    ] = False,
+    form: output.Option = output.Output.TABLE,
+) -> None:
     """Show one template: what is in it, how it was sealed, and the recorded configuration.
+
+    With --packages, JSON has `inventory`, too: packages, users, enabled services, and digests of the files under /etc.
 
     \b
     Examples:
       estampe template show web
+      estampe template show web --packages
       estampe template show web@3 --output json | jq .manifest.guest
     """
     from estampe.client import client
 
     with client.Client() as daemon:
         found = daemon.get_template(reference)
+        inventory = daemon.get_inventory(str(found.template.id)) if is_with_packages else None
     if form is output.Output.JSON:
-        terminal.document(found)
+        more = {} if inventory is None else {"inventory": inventory.model_dump(mode="json")}
+        terminal.document({**found.model_dump(mode="json"), **more})
     else:
-        terminal.say(_details(found))
+        packages = [] if inventory is None else template_contents.package_lines(inventory)
+        terminal.say([*_details(found), *describe.section("packages", packages)])
 
 
 @app.command("edit")
@@ -287,6 +300,7 @@ def _details(found: template.TemplateDetail) -> list[str]:
     return [
         *lines,
         *describe.section("data", _volumes(manifest)),
+        *describe.section("layout", _layout(manifest.layout)),
         *describe.section("guest", _guest(manifest.guest)),
         *describe.section("sealing", _sealing(manifest.sealing)),
         *describe.recorded_configuration(manifest.configuration),
@@ -315,6 +329,39 @@ def _volumes(manifest: template.Manifest) -> list[str]:
     return [*text.table(columns, rows), f"in chunks of {units.format_bytes(manifest.chunk_size_bytes)}", *nvram]
 
 
+def _layout(layout: template.Layout | None) -> list[str]:
+    if layout is None:
+        return []
+    columns = [
+        text.Column("NAME"),
+        text.Column("START", is_right=True),
+        text.Column("SIZE", is_right=True),
+        text.Column("CONTENT"),
+        text.Column("TYPE"),
+    ]
+    rows: list[tuple[object, ...]] = []
+    for volume in layout.volumes:
+        rows.append((volume.target, None, summary.size(volume.size_bytes), volume.content, _table_kind(volume)))
+        rows += [
+            (f"  {layouts.partition_name(volume.target, each.number)}", summary.size(each.start_bytes),
+             summary.size(each.size_bytes), each.content, each.type)
+            for each in volume.partitions
+        ]  # fmt: skip
+    for group in layout.groups:
+        free = f"{units.format_bytes(group.free_bytes)} free, on {', '.join(group.physical_volumes)}"
+        rows.append((group.name, None, None, free, "LVM group"))
+        rows += [
+            (f"  {group.name}/{each.name}", None, summary.size(each.size_bytes), each.content, each.kind)
+            for each in group.logical_volumes
+        ]
+    return text.table(columns, rows)
+
+
+def _table_kind(volume: template.VolumeLayout) -> str:
+    sectors = "" if volume.sector_size_bytes == layouts.SECTOR_BYTES else f", {volume.sector_size_bytes}-byte sectors"
+    return ("no table" if volume.table is layouts.TableKind.NONE else volume.table.value.upper()) + sectors
+
+
 def _guest(guest: template.Guest | None) -> list[str]:
     if guest is None:
         return ["not inspected"]
@@ -324,6 +371,11 @@ def _guest(guest: template.Guest | None) -> list[str]:
             ("host name", guest.hostname),
             ("packages", guest.package_count),
             ("root", guest.root_device),
+            ("boot loader", guest.boot_loader),
+            ("init", guest.init),
+            ("network by", guest.network),
+            ("seed reader", guest.seed_reader or "none"),
+            ("generalised", _yes(guest.is_generalised)),
             ("cloud-init", _yes(guest.has_cloud_init)),
             ("network at first boot", "left alone" if guest.is_network_left_alone else None),
             ("guest agent", _yes(guest.has_guest_agent)),
@@ -349,6 +401,11 @@ def _guest(guest: template.Guest | None) -> list[str]:
             each.label,
         )
         for each in guest.file_systems
+    ]
+    rows += [
+        (f"{each.device}:{subvolume.path}", "subvolume", None, None, subvolume.mount_point, None)
+        for each in guest.file_systems
+        for subvolume in each.subvolumes
     ]
     return [*facts, *(text.table(columns, rows) if rows else [])]
 

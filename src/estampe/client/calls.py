@@ -16,6 +16,7 @@ from estampe.model import template as templates
 from estampe.schemas import (
     capture,
     characteristics,
+    contents,
     deploy,
     operation,
     retention,
@@ -148,6 +149,27 @@ def get_template(reference: str) -> Call[template.TemplateDetail]:
         read=template.TemplateDetail.model_validate_json,
         method="GET",
         path=_template(reference),
+        timeout_seconds=_PLAN_SECONDS,
+    )
+
+
+def get_inventory(reference: str) -> Call[contents.Inventory]:
+    """Packages, users, enabled services and digests of the files under /etc of its guest."""
+    return Call(
+        read=contents.Inventory.model_validate_json,
+        method="GET",
+        path=f"{_template(reference)}/inventory",
+        timeout_seconds=_PLAN_SECONDS,
+    )
+
+
+def compare_templates(reference: str, to: str) -> Call[contents.Comparison]:
+    """What is different in `to`."""
+    return Call(
+        read=contents.Comparison.model_validate_json,
+        method="GET",
+        path=f"{_template(reference)}/diff",
+        query={"to": to},
         timeout_seconds=_PLAN_SECONDS,
     )
 

@@ -49,6 +49,8 @@ class Routes:
 
     list_templates = Each(calls.list_templates)
     get_template = Ask(calls.get_template)
+    get_inventory = Ask(calls.get_inventory)
+    compare_templates = Ask(calls.compare_templates)
     edit_template = Ask(calls.edit_template)
     delete_template = Ask(calls.delete_template)
     deprecate_template = Ask(calls.deprecate_template)

@@ -69,10 +69,10 @@ class Confirmer:
         answer = self.host.agent_command(str(server.uuid), "guest-get-host-name")
         name = answer.get("host-name") if isinstance(answer, dict) else None
         expected = {server.hostname, server.hostname.partition(".")[0]}
-        if resolved.is_seeded and name not in expected:
+        if resolved.is_named and name not in expected:
             raise _NotYet(f"the guest still calls itself {name!r}")
         addresses = tuple(self.host.interface_addresses(str(server.uuid)))
-        detail = f"the guest says that it is {server.hostname}" if resolved.is_seeded else "the guest agent answers"
+        detail = f"the guest says that it is {server.hostname}" if resolved.is_named else "the guest agent answers"
         return Confirmation(name=server.name, is_confirmed=True, detail=detail, addresses=addresses)
 
 

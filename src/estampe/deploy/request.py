@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from estampe.model import final
 from estampe.virt import base as virt
 
 
@@ -16,6 +17,9 @@ class InterfaceRequest:
     addresses: tuple[str, ...] = ()  # with prefix: 192.0.2.10/24, 2001:db8::10/64
     gateways: tuple[str, ...] = ()  # at most one of each family
     dns: tuple[str, ...] = ()
+    routes: tuple[final.Route, ...] = ()
+    is_dhcp4: bool = False  # beside fixed addresses; without any it uses DHCP anyway
+    is_dhcp6: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +47,15 @@ class DeployRequest:
     interfaces: tuple[InterfaceRequest, ...] = ()  # see `wished_interfaces`; empty: all by DHCP on the default network
     hostname: str | None = None  # None: the server's name
     ssh_keys: tuple[str, ...] = ()
-    user_data: str | None = None  # cloud-init user data, given to the guest as it is
+    fqdn: str | None = None  # the host name with its domain
+    search: tuple[str, ...] = ()  # domains in which names are looked up
+    password_hash: str | None = None  # of the default user (root, where a guest has none)
+    admin_password: str | None = None  # Windows
+    users: tuple[final.User, ...] = ()
+    timezone: str | None = None
+    commands: tuple[str, ...] = ()  # run once, by the first boot
+    user_data: str | None = None  # given to the guest's seed reader as it is
+    seed_format: final.SeedFormat | None = None  # None: the one that the guest's reader takes
     is_started: bool = True
     is_tuned: bool = True  # False: none of the template's tuned settings
     grown: tuple[

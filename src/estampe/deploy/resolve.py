@@ -11,8 +11,10 @@ from typing import Final
 
 from estampe import errors
 from estampe.deploy import adjusting, definition, new_volumes, resources, sizing, tuning
+from estampe.deploy import means as ways
 from estampe.deploy import request as requests
 from estampe.deploy import resolved as decisions
+from estampe.deploy import wish as wishes
 from estampe.model import characteristics, configuration, manifest
 from estampe.model import server as servers
 from estampe.virt import base as virt
@@ -36,7 +38,7 @@ class _Common:
     sizes: dict[str, int]  # of the template's volumes, by target
     added: dict[str, requests.NewVolumeRequest]  # by target
     pool: virt.Pool
-    is_seeded: bool
+    means: ways.Means
     fitted: tuning.Fitted
 
 
@@ -80,15 +82,15 @@ class Resolver:
             if self.host.find_domain(name) is not None:
                 raise errors.NameInUse(name=name, what="a server of this host")
         pool = self.host.get_pool(request.pool or self.defaults.pool)
-        is_seeded = _is_seeded(request, found, template)
+        means = ways.decide(request, found, template)
         needs = needs or characteristics.Characteristics()
         decided = resources.Deciding(
             request=request, found=found, template=template, needs=needs, capabilities=self.host.capabilities()
         ).decide()
         added = new_volumes.by_target(request, found)
-        plan = adjusting.decide(request, found, decided.volume_sizes, added, is_seeded=is_seeded)
+        plan = adjusting.decide(request, found, decided.volume_sizes, added, is_seeded=means.seed_format is not None)
         fitted = self._fit(request, needs, found, decided.cpus, pool)
-        common = _Common(sizes=decided.volume_sizes, added=added, pool=pool, is_seeded=is_seeded, fitted=fitted)
+        common = _Common(sizes=decided.volume_sizes, added=added, pool=pool, means=means, fitted=fitted)
         resolved = decisions.Resolved(
             template_id=found.template_id,
             template=template,
@@ -96,7 +98,7 @@ class Resolver:
             cpus=decided.cpus,
             memory_bytes=decided.memory_bytes,
             pool=pool.name,
-            is_seeded=is_seeded,
+            means=means,
             is_agent_expected=request.is_started and found.guest is not None and found.guest.has_guest_agent,
             changes=(),
             decided_at=at,
@@ -141,14 +143,22 @@ class Resolver:
         identity = uuids.uuid4()
         stem = f"{name}-{str(identity)[:8]}"
         is_uefi = found.configuration.firmware is configuration.Firmware.UEFI
+        hostname = servers.check_hostname(_hostname(request, name))
+        interfaces = self._interfaces(request, found, common.fitted.interface_models)
+        wish = wishes.make(request, identity=str(identity), hostname=hostname, interfaces=interfaces)
+        ways.check(wish, common.means)
+        has_nvram = bool(is_uefi or found.nvram)
         return decisions.ResolvedServer(
             name=name,
             uuid=identity,
-            hostname=servers.check_hostname(_hostname(request, name)),
+            hostname=hostname,
             volumes=_volumes(request, found, stem, common),
-            interfaces=self._interfaces(request, found, common.fitted.interface_models),
-            nvram_name=f"{stem}_VARS.fd" if is_uefi or found.nvram else None,
-            seed_name=f"{stem}-seed.iso" if common.is_seeded else None,
+            interfaces=interfaces,
+            nvram_name=f"{stem}_VARS.fd" if has_nvram else None,
+            seed_name=f"{stem}-seed.iso" if common.means.seed_format is not None else None,
+            wish=wish,
+            in_appliance=wish if common.means.is_by_appliance else None,
+            told=ways.told(wish, common.means, found, has_nvram=has_nvram),
         )
 
     def _interfaces(
@@ -209,36 +219,14 @@ def _interface_models(request: requests.DeployRequest, found: manifest.Manifest)
 
 def _hostname(request: requests.DeployRequest, name: str) -> str:
     """The name asked for; with several servers, each gets its number: web.example.org -> web-2.example.org."""
+    if request.hostname is None and request.fqdn is not None and request.count == 1:
+        return request.fqdn.partition(".")[0]
     if request.hostname is None:
         return name.replace("_", "-")
     if request.count == 1:
         return request.hostname
     host, dot, domain = request.hostname.partition(".")
     return f"{host}-{name.rpartition('-')[2]}{dot}{domain}"
-
-
-def _is_seeded(request: requests.DeployRequest, found: manifest.Manifest, template: str) -> bool:
-    """A guest that is known not to read seeds gets none, and then nothing that only a seed can give may be asked for."""
-    asks_for_network = any(each.addresses or each.gateways or each.dns for each in request.interfaces)
-    if found.guest is None or found.guest.has_cloud_init:
-        if asks_for_network and found.guest is not None and found.guest.is_network_left_alone:
-            detail = (
-                "it is told to leave the network alone there, so addresses, gateways and DNS servers would go unread"
-            )
-            raise errors.GuestLacks(template=template, what="cloud-init that sets the network", detail=detail)
-        return True
-    asked = {
-        "--hostname": request.hostname,
-        "--ssh-key": request.ssh_keys,
-        "--user-data": request.user_data,
-        "--address": asks_for_network,
-    }
-    for option, value in asked.items():
-        if value:
-            raise errors.GuestLacks(
-                template=template, what="cloud-init", detail=f"{option} needs a guest that reads its first-boot seed"
-            )
-    return False
 
 
 def new_mac() -> str:

@@ -7,6 +7,7 @@ import uuid as uuids  # a field has the name of the module, and pydantic would f
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from estampe.deploy import means as ways
 from estampe.model import adjustment, configuration, final
 from estampe.virt import base as virt
 
@@ -37,7 +38,9 @@ class ResolvedServer:
     interfaces: tuple[virt.NewInterface, ...]
     nvram_name: str | None
     seed_name: str | None
+    wish: final.FinalConfiguration  # the final configuration, by whichever means
     in_appliance: final.FinalConfiguration | None = None  # what is written into its volumes before the first boot
+    told: tuple[final.Change, ...] = ()  # what is told of it besides what the appliance tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Resolved:
     cpus: int
     memory_bytes: int
     pool: str
-    is_seeded: bool
+    means: ways.Means
     is_agent_expected: bool
     changes: tuple[virt.Change, ...]
     decided_at: datetime.datetime
@@ -80,10 +83,20 @@ class Resolved:
         shared = adjustment.Adaptation(actions=self.actions)
         return (Launch(None, tuple(server.name for server in self.servers), shared),) if self.actions else ()
 
-    def report(self, configured: Sequence[final.Change]) -> tuple[final.Change, ...]:
-        """All that is told of a server, in the order in which it came about."""
-        return (*self.adjustments, *configured)
+    def report(self, server: ResolvedServer, configured: Sequence[final.Change]) -> tuple[final.Change, ...]:
+        """All that is told of a server; `configured` by the appliance."""
+        return (*server.told, *self.adjustments, *configured)
 
     def adaptation(self, server: ResolvedServer) -> adjustment.Adaptation:
         """All that is done to a server's volumes in one launch."""
         return adjustment.Adaptation(actions=self.actions, configuration=server.in_appliance)
+
+    @property
+    def is_seeded(self) -> bool:
+        """Whether the servers have seeds."""
+        return self.means.seed_format is not None
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the guests are given their host names, so that they can be asked for them."""
+        return self.is_seeded or self.means.is_by_appliance

@@ -10,9 +10,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from estampe.deploy import request as requests
+from estampe.deploy import means as ways
 from estampe.deploy import resolved as decisions
-from estampe.guest import seed
+from estampe.guest import seed, seed_readers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,15 +25,16 @@ class Seeds:
         """Where the seed of that name lies."""
         return self.directory / name
 
-    def write(self, server: decisions.ResolvedServer, request: requests.DeployRequest) -> None:
+    def write(self, server: decisions.ResolvedServer, means: ways.Means) -> None:
         """Make the server's seed, replacing one that a cut-off step left; user data may hold secrets, so only root reads it."""
-        if server.seed_name is None:
+        if server.seed_name is None or means.seed_format is None or means.reader is None:
             raise ValueError(f"{server.name} takes no seed")
         target, draft = self.path(server.seed_name), self._draft(server.seed_name)
         draft.unlink(missing_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(seed.build(content(server, request)))
+            reader = seed_readers.get(means.reader)
+            stream.write(seed.build(server.wish, seed_format=means.seed_format, reader=reader))
             stream.flush()
             os.fsync(stream.fileno())
         draft.rename(target)
@@ -45,18 +46,3 @@ class Seeds:
 
     def _draft(self, name: str) -> Path:
         return self.path(name).with_suffix(".new")
-
-
-def content(server: decisions.ResolvedServer, request: requests.DeployRequest) -> seed.Seed:
-    """What the seed says: identity, host name, keys, network by MAC address, user data."""
-    asked = request.wished_interfaces(len(server.interfaces))
-    return seed.Seed(
-        instance_id=str(server.uuid),
-        hostname=server.hostname,
-        ssh_keys=request.ssh_keys,
-        user_data=request.user_data,
-        interfaces=tuple(
-            seed.Interface(mac=made.mac, addresses=wish.addresses, gateways=wish.gateways, dns=wish.dns)
-            for made, wish in zip(server.interfaces, asked, strict=True)
-        ),
-    )

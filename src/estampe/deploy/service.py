@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from estampe import errors
 from estampe.db import operations as operation_rows
 from estampe.db import templates as template_rows
-from estampe.deploy import origin, resolve, seed, sizing
+from estampe.deploy import means, origin, resolve, sizing
 from estampe.deploy import request as requests
 from estampe.deploy import resolved as decisions
-from estampe.guest import seed as guest_seed
 from estampe.jobs import dispatch, locks
 from estampe.model import final, manifest, operation, record
 from estampe.model import template as catalogued
@@ -52,7 +51,7 @@ class DeployService:
             pool_available_bytes=pool.available_bytes,
             needed_bytes=sizing.needed_bytes(found, pool, sizes, count=len(resolved.servers)),
             changes=resolved.changes,
-            final_configuration=_final_configuration(request, resolved, found),
+            final_configuration=_final_configuration(resolved),
             warnings=_warnings(resolved, found),
             settings=resolved.settings,
             tuned_for=template.characteristics.tuned_for if template.characteristics else None,
@@ -87,9 +86,6 @@ class DeployService:
             request, found, template=template.reference, at=dispatch.utc_now(), needs=template.characteristics
         )
         resolved = dataclasses.replace(resolved, warnings=origin.warnings(self.templates, template))
-        for server in resolved.servers:
-            if server.seed_name:
-                guest_seed.check(seed.content(server, request))  # an address or key that is wrong is told now
         return template, found, resolved
 
 
@@ -107,33 +103,22 @@ def _planned_volumes(found: manifest.Manifest, resolved: decisions.Resolved) -> 
     )
 
 
-def _final_configuration(
-    request: requests.DeployRequest, resolved: decisions.Resolved, found: manifest.Manifest
-) -> tuple[str, ...]:
-    """In words: what is set for the new host, and by which means."""
-    told = ["new UUID, MAC addresses" + (" and NVRAM file" if resolved.servers[0].nvram_name else "") + " (libvirt)"]
-    if resolved.is_seeded:
-        told.append(f"host name, instance identity, {len(request.ssh_keys)} SSH key(s) (first-boot seed, NoCloud)")
-        asked = request.wished_interfaces(len(resolved.servers[0].interfaces))
-        is_left_alone = found.guest is not None and found.guest.is_network_left_alone
-        for nth, interface in enumerate(asked if not is_left_alone else (), start=1):
-            told.append(f"interface {nth}: {_addressing(interface)} (first-boot seed, by MAC address)")
-        if request.user_data:
-            told.append("user data as given (first-boot seed)")
-    if found.sealing.is_sealed:
-        told.append("machine-id and SSH host keys: made anew at first boot (removed when the template was sealed)")
+def _final_configuration(resolved: decisions.Resolved) -> tuple[str, ...]:
+    """In words: what is set for the first of the new servers, and by which means."""
+    server = resolved.servers[0]
+    told = [
+        f"{each.what}: {each.detail} ({each.means})"
+        for each in server.told
+        if each.means not in {final.Means.SEED, final.Means.APPLIANCE} and each.outcome is final.Outcome.DONE
+    ]
+    told += [
+        f"{what}: {detail} ({final.Means.SEED if resolved.is_seeded else final.Means.APPLIANCE})"
+        for what, detail in (means.in_words(server.wish) if resolved.is_named else ())
+        if what not in {each.what for each in server.told if each.outcome is final.Outcome.LEFT}
+    ]
     done = (change for change in resolved.adjustments if change.outcome is final.Outcome.DONE)
     told.extend(f"{change.what}: {change.detail} ({change.means})" for change in done)
     return tuple(told)
-
-
-def _addressing(interface: requests.InterfaceRequest) -> str:
-    parts = [
-        ", ".join(interface.addresses) or "DHCP",
-        f"gateway {', '.join(interface.gateways)}" if interface.gateways else "",
-        f"DNS {', '.join(interface.dns)}" if interface.dns else "",
-    ]
-    return "; ".join(part for part in parts if part)
 
 
 def _warnings(resolved: decisions.Resolved, found: manifest.Manifest) -> tuple[str, ...]:
@@ -141,13 +126,10 @@ def _warnings(resolved: decisions.Resolved, found: manifest.Manifest) -> tuple[s
     if not found.sealing.is_sealed:
         why = found.sealing.why_not
         warnings.append(f"the template is not sealed ({why}): its servers may share the source's identity")
-    if found.guest is None:
-        warnings.append("the guest is not known: a first-boot seed is attached, whether it is read cannot be told")
-    elif not resolved.is_seeded:
-        warnings.append("the guest reads no first-boot seed: host name and network stay as they were captured")
-    elif found.guest.is_network_left_alone:
-        why = "its cloud-init is told to leave the network alone"
-        warnings.append(f"the guest's network stays as it was captured, DHCP or a fixed address: {why}")
-    left = (change for change in resolved.adjustments if change.outcome is final.Outcome.LEFT)
-    warnings.extend(f"{change.what}: {change.detail}: {change.why}" for change in left)
+    left = [each for each in resolved.servers[0].told if each.outcome is final.Outcome.LEFT]
+    for why in dict.fromkeys(each.why for each in left):
+        whats = ", ".join(each.what for each in left if each.why == why)
+        warnings.append(f"{whats}: {why}")
+    unused = (change for change in resolved.adjustments if change.outcome is final.Outcome.LEFT)
+    warnings.extend(f"{change.what}: {change.detail}: {change.why}" for change in unused)
     return tuple(warnings)

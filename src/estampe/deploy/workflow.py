@@ -76,9 +76,9 @@ class DeployWorkflow:
             for name in launch.servers:
                 work.steps.run(f"apply {name}", functools.partial(self._apply, work, resolved, launch, name, made))
         work.undo.add("remove configuration", lambda: self._remove_configuration(resolved))
-        work.steps.run("configure", lambda: self._configure(work, request, resolved))
+        work.steps.run("configure", lambda: self._configure(work, resolved))
         work.undo.add("undefine", lambda: self._undefine(resolved))
-        reports = {server.name: resolved.report(told.get(server.name, ())) for server in resolved.servers}
+        reports = {server.name: resolved.report(server, told.get(server.name, ())) for server in resolved.servers}
         work.steps.run("define", lambda: self._define(work, resolved, made, reports))
         found: list[dict[str, Any]] = []
         if request.is_started:
@@ -214,7 +214,7 @@ class DeployWorkflow:
             )
         )
 
-    def _configure(self, work: runner.Work, request: requests.DeployRequest, resolved: decisions.Resolved) -> None:
+    def _configure(self, work: runner.Work, resolved: decisions.Resolved) -> None:
         work.progress.phase("configuring")
         found = self._manifest(resolved.template_id)
         nvram = store_chunks.get_blob(self.chunks, found.nvram) if found.nvram else None
@@ -222,7 +222,7 @@ class DeployWorkflow:
             if server.nvram_name and nvram is not None:
                 self.host.write_nvram(self.host.nvram_path(server.nvram_name), nvram)
             if server.seed_name:
-                self.seeds.write(server, request)
+                self.seeds.write(server, resolved.means)
 
     def _define(
         self,

@@ -28,7 +28,7 @@ _TAIL_BYTES: Final = 4096
 
 
 def finish(
-    drives: Sequence[Drive],
+    job: Job,
     *,
     is_kvm_usable: bool,
     work_directory: Path,
@@ -38,7 +38,7 @@ def finish(
     cache_directory: Path | None = None,
     worker: Sequence[str] = _WORKER,
 ) -> base.Finished:
-    """Inspect, seal and trim the guest on overlays over its copied volumes, in the server's order.
+    """Inspect, seal and trim the guest on the job's overlays over its copied volumes.
 
     What is wrong with the guest is told in the result (`sealing.why_not`), and the overlays are then to be thrown away. The
     overlays' backing must be served until this returns. `cache_directory` keeps the built appliance (400 MB) for the next
@@ -48,7 +48,7 @@ def finish(
         raises. Nothing it started is left then.
     """
     finished = _launch(
-        protocol.Job(drives=tuple(drives)),
+        job,
         base.Finished,
         env=_environment(is_kvm_usable, work_directory, cache_directory),
         work_directory=work_directory,
@@ -57,7 +57,7 @@ def finish(
         tell=tell,
         worker=worker,
     )
-    freed = sum(overlay.freed_bytes(drive.overlay) for drive in drives) if finished.is_overlay_usable else 0
+    freed = sum(overlay.freed_bytes(drive.overlay) for drive in job.drives) if finished.is_overlay_usable else 0
     return dataclasses.replace(finished, sealing=dataclasses.replace(finished.sealing, trimmed_bytes=freed))
 
 
@@ -163,7 +163,7 @@ class _Running:
 
 
 @contextlib.contextmanager
-def _running(worker: Sequence[str], job: protocol.Job, env: dict[str, str], work_directory: Path) -> Iterator[_Running]:
+def _running(worker: Sequence[str], job: Job, env: dict[str, str], work_directory: Path) -> Iterator[_Running]:
     """The worker, with its job; ended with QEMU and whatever else it started."""
     told = work_directory / "appliance-job.json"
     _write_private(told, protocol.encode_job(job))  # keys, hashes of passwords

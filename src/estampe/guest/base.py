@@ -8,12 +8,19 @@ The contract suite is tests/contract/test_appliance.py, run on memory and on the
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
+from estampe import units
 from estampe.model import final
 from estampe.model import guest as guests
+from estampe.model import inventory as inventories
 from estampe.model import layout as layouts
+
+# /etc of a server with many packages is 10 MiB in 3000 files; the appliance sends some 11 MiB a second under full emulation.
+MOST_DIGESTED_FILES: Final = 20_000
+MOST_DIGESTED_BYTES: Final = 64 * units.MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +36,9 @@ class Finished:
     sealing: guests.Sealing
     is_overlay_usable: bool = False
     layout: layouts.Layout | None = None
+    inventory: inventories.Inventory | None = (
+        None  # of what becomes the template: the sealed copy, or the copy as it was
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +52,32 @@ class Adapted:
 class Facts:
     """What a kind of guest can tell of itself by its files alone, without the volumes' layout."""
 
-    has_cloud_init: bool  # and it will read a NoCloud seed
+    has_cloud_init: bool  # and it will read a seed
+    seed_formats: tuple[str, ...] = ()  # which it will read: as model.guest.Guest has them
     is_network_left_alone: bool = False  # and it will not set the network by the seed
     has_guest_agent: bool
     can_grow_root: bool  # its first boot grows the partition and file system under /, when root comes last
     volume_buses: tuple[str, ...] = ()  # as model.guest.Guest has them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """How a guest goes about things, in the words of model.guest.Guest."""
+
+    boot_loader: str = guests.UNKNOWN
+    network: str = guests.UNKNOWN
+    seed_reader: str | None = None
+    init: str = guests.UNKNOWN
+    has_guest_agent: bool = False
+    is_generalised: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digests:
+    """What is below a directory, without its content."""
+
+    by_path: Mapping[str, str]  # of each regular file, and of each link's target: SHA-256, hexadecimal
+    is_cut: bool = False  # there is more than was read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +134,15 @@ class Appliance(Protocol):
         A pattern must not hold a brace or a comma.
         """
 
+    def digests(self, directory: str) -> Digests:
+        """Of everything below `directory`, by path; links not followed (but `directory` itself may be one).
+
+        At most MOST_DIGESTED_FILES, directories counted, and of MOST_DIGESTED_BYTES in all: what a hostile guest puts there may have no end.
+        """
+
+    def registry_value(self, hive: str, key: Sequence[str], name: str) -> str | None:
+        """A text value of a Windows registry file, by the names of the keys that lead to it; None where there is none."""
+
     def files(self, directory: str) -> list[str]:
         """Every regular file below `directory`, sorted, links not followed (but `directory` itself may be one)."""
 
@@ -119,5 +159,11 @@ class GuestKind(Protocol):
     def facts(self, appliance: Appliance, *, root_kind: str) -> Facts:
         """Read only. `root_kind` is the file system under /: ext4, xfs, ..."""
 
-    def seal(self, appliance: Appliance) -> Stripped:
-        """Strip what identifies the source. Idempotent. Raises: errors.ApplianceFailed, and the copy is then neither sealed nor whole."""
+    def why_not_sealed(self, appliance: Appliance) -> str | None:
+        """Why this guest cannot be sealed, whatever is done to it; None where it can."""
+
+    def seal(self, appliance: Appliance, wish: guests.SealingWish) -> Stripped:
+        """Strip what identifies the source, as far as is wished, and what else is to go. Idempotent.
+
+        Raises: errors.ApplianceFailed, and the copy is then neither sealed nor whole.
+        """

@@ -8,6 +8,7 @@ from typing import Any, Final
 import yaml
 
 from estampe.guest import base, linux
+from estampe.model import final
 
 _MEMORY: Final = linux.Removal(
     "cloud-init's memory of the source's first boot",
@@ -26,6 +27,9 @@ _NETWORK: Final = linux.Removal(
 )  # fmt: skip
 
 
+_SOURCES: Final = {final.SeedFormat.NOCLOUD: "nocloud", final.SeedFormat.CONFIG_DRIVE: "configdrive"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudInit:
     """How a guest's cloud-init is set up."""
@@ -38,9 +42,18 @@ class CloudInit:
 
     @property
     def reads_seeds(self) -> bool:
-        """Whether a NoCloud seed given to the guest will be read."""
-        return (
-            self.is_installed and not self.is_disabled and (self.datasources is None or "nocloud" in self.datasources)
+        """Whether a seed given to the guest will be read."""
+        return bool(self.seed_formats)
+
+    @property
+    def seed_formats(self) -> tuple[str, ...]:
+        """Of the seeds that will be read, those that Estampe makes; the best first."""
+        if not self.is_installed or self.is_disabled:
+            return ()
+        return tuple(
+            seed_format
+            for seed_format, source in _SOURCES.items()
+            if self.datasources is None or source in self.datasources
         )
 
     @property
@@ -111,7 +124,7 @@ def _notes(found: CloudInit) -> list[str]:
         return ["cloud-init is disabled in the guest: host name, addresses and keys are not set at deploy"]
     if not found.reads_seeds:
         return [
-            "cloud-init's datasource_list in the guest leaves out NoCloud: host name, addresses and keys are not set at deploy"
+            "cloud-init's datasource_list in the guest leaves out NoCloud and ConfigDrive: host name, addresses and keys are not set at deploy"
         ]
     if found.is_network_disabled:
         return ["cloud-init is told to leave the network alone in the guest: addresses are not set at deploy"]

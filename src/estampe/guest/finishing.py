@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from estampe import errors
-from estampe.guest import base, inspection, kinds, mounted, text, volumes
+from estampe.guest import base, description, inspection, inventory, kinds, mounted, text, volumes
 from estampe.model import guest as guests
+from estampe.model import inventory as inventories
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +20,9 @@ class Launched:
 
     handle: Any
     targets: Sequence[str]
+    is_uefi: bool
     tell: Callable[[str], None]
+    wish: guests.SealingWish = guests.NOTHING_WISHED
 
 
 def finish(launched: Launched) -> base.Finished:
@@ -62,12 +65,24 @@ def _finish(launched: Launched, devices: volumes.Volumes, contents: Sequence[vol
     kind = kinds.find(system.kind, system.distribution)
     why_not = _why_not(system, kind, devices, contents)
     mount_notes = mount(handle, devices, system, is_read_only=why_not is not None)
-    guest = _guest(launched, devices, contents, system, kind)
+    packages = inventory.packages(handle, system.handle_root)
+    guest = description.describe(
+        handle,
+        devices,
+        description.Known(
+            system=system, kind=kind, contents=contents, package_count=len(packages), is_uefi=launched.is_uefi
+        ),
+    )
+    appliance = mounted.MountedGuest(handle)
+    if kind is not None and why_not is None:
+        why_not = kind.why_not_sealed(appliance)
     if kind is None or why_not is not None:
-        return _left_alone(guest, str(why_not), mount_notes)
+        taken = _inventory(launched, appliance, packages, guest)
+        return dataclasses.replace(_left_alone(guest, str(why_not), mount_notes), inventory=taken)
     try:
         launched.tell("sealing")
-        stripped = kind.seal(mounted.MountedGuest(handle))
+        stripped = kind.seal(appliance, launched.wish)
+        taken = _inventory(launched, appliance, packages, guest)
         launched.tell("trimming free space")
         notes = [*stripped.notes, *mount_notes, *_trim(handle, devices, system), *_untouched(contents, guest)]
         unmount(handle)
@@ -77,7 +92,19 @@ def _finish(launched: Launched, devices: volumes.Volumes, contents: Sequence[vol
     sealing = guests.Sealing(
         is_sealed=True, why_not=None, actions=_plain(stripped.actions), trimmed_bytes=0, notes=_plain(notes)
     )
-    return base.Finished(guest=guest, sealing=sealing, is_overlay_usable=True)
+    return base.Finished(guest=guest, sealing=sealing, is_overlay_usable=True, inventory=taken)
+
+
+def _inventory(
+    launched: Launched, appliance: base.Appliance, packages: Sequence[inventories.Package], guest: guests.Guest
+) -> inventories.Inventory | None:
+    """None where it cannot be taken: no reason not to seal a guest."""
+    launched.tell("taking the inventory")
+    try:
+        return inventory.take(appliance, packages, init=guest.init)
+    except errors.ApplianceFailed as error:
+        _require_alive(launched.handle, error)
+        return None
 
 
 def _plain(lines: Sequence[str]) -> tuple[str, ...]:
@@ -114,58 +141,6 @@ def mount(handle: Any, devices: volumes.Volumes, system: inspection.Inspection, 
                 raise errors.ApplianceFailed(detail=text.plain(problem)) from error
             notes.append(problem)
     return notes
-
-
-def _guest(
-    launched: Launched,
-    devices: volumes.Volumes,
-    contents: Sequence[volumes.Content],
-    system: inspection.Inspection,
-    kind: base.GuestKind | None,
-) -> guests.Guest:
-    root = devices.device_of(system.root)
-    root_kind = next((each.kind for each in contents if each.device == root), "")
-    appliance = mounted.MountedGuest(launched.handle)
-    nothing = base.Facts(has_cloud_init=False, has_guest_agent=False, can_grow_root=False)
-    facts = kind.facts(appliance, root_kind=root_kind) if kind else nothing
-    points: dict[str, str] = {}
-    for point, mountable in system.mounts:
-        points.setdefault(devices.device_of(mountable), point)
-    return guests.Guest(
-        kind=system.kind,
-        distribution=system.distribution,
-        version=system.version,
-        product=text.plain(inspection.pretty_name(appliance) or system.product),
-        hostname=system.hostname,
-        root_device=devices.name(root),
-        file_systems=tuple(_file_system(launched.handle, each, points.get(each.device)) for each in contents),
-        has_cloud_init=facts.has_cloud_init,
-        is_network_left_alone=facts.is_network_left_alone,
-        has_guest_agent=facts.has_guest_agent,
-        can_grow_root=facts.can_grow_root and devices.is_last(root),
-        package_count=inspection.count_packages(launched.handle, system.handle_root),
-        volume_buses=facts.volume_buses,
-    )
-
-
-def _file_system(handle: Any, content: volumes.Content, mount_point: str | None) -> guests.FileSystem:
-    return guests.FileSystem(
-        device=content.name,
-        kind=content.kind,
-        size_bytes=content.size_bytes,
-        used_bytes=None if mount_point is None else _used_bytes(handle, mount_point),
-        mount_point=mount_point,
-        uuid=content.uuid,
-        label=content.label,
-    )
-
-
-def _used_bytes(handle: Any, mount_point: str) -> int | None:
-    try:
-        told = handle.statvfs(mount_point)
-    except RuntimeError:  # one that could not be mounted to be looked at
-        return None
-    return int(told["frsize"] * (told["blocks"] - told["bfree"]))
 
 
 def _trim(handle: Any, devices: volumes.Volumes, system: inspection.Inspection) -> list[str]:

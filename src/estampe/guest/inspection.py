@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,10 +68,3 @@ def pretty_name(appliance: base.Appliance) -> str | None:
         return None
     match = _PRETTY_NAME.search(appliance.read("/etc/os-release"))
     return match[2] if match else None
-
-
-def count_packages(handle: Any, root: str) -> int:
-    """How many packages are installed, once mounted; 0 where that cannot be told: it matters to no one's data."""
-    with contextlib.suppress(RuntimeError, ValueError):
-        return len(handle.inspect_list_applications2(root))
-    return 0

@@ -53,7 +53,9 @@ NETWORK: Final = (
         (
             "/var/lib/dhcp/*.lease*", "/var/lib/dhclient/*.lease*", "/var/lib/dhcpcd/*", "/etc/dhcpcd.duid", "/etc/dhcpcd.secret",
             "/var/lib/dhcpcd5/*", "/var/lib/NetworkManager/*.lease", "/var/lib/NetworkManager/timestamps",
-            "/var/lib/NetworkManager/seen-bssids", "/var/lib/systemd/network/*",
+            "/var/lib/NetworkManager/seen-bssids", "/var/lib/NetworkManager/internal-*", "/var/lib/systemd/network/*",
+            "/var/lib/wicked/lease-*", "/var/lib/wicked/duid.xml", "/var/lib/wicked/iaid.xml", "/var/lib/udhcpc/*",
+            "/var/lib/dhcp6/*", "/var/lib/dhcpv6/*",
         ),
     ),
     Removal("NetworkManager's secret key", ("/var/lib/NetworkManager/secret_key",)),
@@ -65,7 +67,8 @@ RANDOMNESS: Final = (
         "saved random seeds",
         (
             "/var/lib/systemd/random-seed", "/var/lib/urandom/random-seed", "/var/lib/misc/random-seed",
-            "/boot/efi/loader/random-seed", "/boot/loader/random-seed", "/efi/loader/random-seed",
+            "/var/lib/random-seed", "/var/lib/seedrng/*", "/boot/efi/loader/random-seed", "/boot/loader/random-seed",
+            "/efi/loader/random-seed",
         ),
     ),
 )  # fmt: skip
@@ -75,6 +78,7 @@ LEFTOVERS: Final = (
     Removal("the installer's logs", ("/var/log/installer", "/var/log/anaconda", "/root/anaconda-ks.cfg")),
     Removal("crash dumps", ("/var/crash/*", "/var/lib/systemd/coredump/*", "/var/lib/systemd/pstore/*")),
     Removal("login records", ("/var/lib/wtmpdb/*", "/var/lib/lastlog/*")),
+    Removal("what the source's own first boot ran", ("/etc/estampe/*.ran",)),
     Removal("temporary files", ("/tmp/*", "/tmp/.[!.]*", "/var/tmp/*", "/var/tmp/.[!.]*")),  # noqa: S108 - the guest's
     Removal("mail", ("/var/mail/*", "/var/spool/mail/*")),
     Removal(
@@ -173,7 +177,6 @@ def note_static_addresses(appliance: base.Appliance) -> list[str]:
 
 _FOREIGN_IDENTITIES: Final = (
     ("/etc/krb5.keytab", "the Kerberos host key"),
-    ("/etc/nvme/hostnqn", "the NVMe host name"),
     ("/etc/wireguard/*.conf", "WireGuard keys"),
     ("/etc/salt/pki/minion/minion.pem", "the Salt minion's key"),
     ("/etc/puppetlabs/puppet/ssl/private_keys/*", "the Puppet agent's key"),

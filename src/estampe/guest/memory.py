@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from estampe import errors
+from estampe.guest import base
 
 _MOST_LINKS: Final = 40  # as Linux (path_resolution(7))
 _DIRECTORY: Final = None
@@ -15,14 +18,27 @@ _DIRECTORY: Final = None
 class MemoryAppliance:
     """A tree of paths: bytes for a file, None for a directory; links apart."""
 
-    def __init__(self, files: dict[str, str] | None = None, *, links: dict[str, str] | None = None) -> None:
-        """`files` by path with content, parents made; `links` by path with target."""
+    def __init__(
+        self,
+        files: dict[str, str] | None = None,
+        *,
+        links: dict[str, str] | None = None,
+        registry: dict[str, dict[str, str]] | None = None,
+    ) -> None:
+        r"""`files` by path with content, parents made; `links` by path with target.
+
+        `registry` by path of its file: text values by the names that lead to them, as r"Microsoft\Windows\State\ImageState".
+        """
+        self._registry = registry or {}
         self._nodes: dict[str, bytes | None] = {"/": _DIRECTORY}
         self._links: dict[str, str] = {}
         self._given: dict[str, tuple[int, tuple[int, int]]] = {}
         for path, text in (files or {}).items():
             self.make_directory(_parent(path))
             self.write(path, text)
+        for path in self._registry:
+            self.make_directory(_parent(path))
+            self.write(path, "regf")
         for path, target in (links or {}).items():
             self.make_directory(_parent(path))
             self.link(path, target)
@@ -108,6 +124,29 @@ class MemoryAppliance:
     def glob(self, *patterns: str) -> list[str]:
         """See base.Appliance."""
         return sorted({path for pattern in patterns for path in self._glob(pattern)})
+
+    def digests(self, directory: str) -> base.Digests:
+        """See base.Appliance."""
+        top = self._find(directory)
+        if top is None or self._nodes[top] is not _DIRECTORY:
+            return base.Digests(by_path={})
+        inside = top.rstrip("/") + "/"
+        targets = {path: target.encode() for path, target in self._links.items()}
+        found = {path: node for path, node in (self._nodes | targets).items() if node is not None}
+        below = sorted(path for path in found if path.startswith(inside))
+        return base.Digests(
+            by_path={
+                f"{directory.rstrip('/')}/{path[len(inside) :]}": hashlib.sha256(found[path]).hexdigest()
+                for path in below[: base.MOST_DIGESTED_FILES]
+            },
+            is_cut=len(below) > base.MOST_DIGESTED_FILES,
+        )
+
+    def registry_value(self, hive: str, key: Sequence[str], name: str) -> str | None:
+        """See base.Appliance."""
+        if not self.is_file(hive):
+            raise errors.ApplianceFailed(detail=f"{hive} is not a regular file")
+        return self._registry.get(self._find(hive) or "", {}).get("\\".join([*key, name]))
 
     def files(self, directory: str) -> list[str]:
         """See base.Appliance."""

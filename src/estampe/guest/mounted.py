@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from estampe import errors
+from estampe.guest import base, tree_digests
 from estampe.guest import text as texts
 
 _MOST_READ_BYTES: Final = 4 * 1024 * 1024 - 65536  # libguestfs' message limit is 4 MiB (guestfs(3), PROTOCOL LIMITS)
@@ -127,6 +128,36 @@ class MountedGuest:
             with guest_errors(pattern[:60]):
                 found.update(self._handle.glob_expand(pattern, directoryslash=False))
         return sorted(found)
+
+    def digests(self, directory: str) -> base.Digests:
+        """See base.Appliance. One call for the whole tree, hashed here: the appliance hashes a tenth as fast.
+
+        Its own checksums_out and tar_out follow an absolute link into the appliance, hence `realpath`.
+        """
+        if not self.is_dir(directory):
+            return base.Digests(by_path={})
+        with guest_errors(directory):
+            place: str = self._handle.realpath(directory)
+            return tree_digests.read(lambda path: self._handle.tar_out(place, path), directory.rstrip("/"))
+
+    def registry_value(self, hive: str, key: Sequence[str], name: str) -> str | None:
+        """See base.Appliance."""
+        self._require_file(hive)
+        with guest_errors(hive):
+            self._handle.hivex_open(self._handle.realpath(hive))
+            try:
+                return self._value(key, name)
+            finally:
+                self._handle.hivex_close()
+
+    def _value(self, key: Sequence[str], name: str) -> str | None:
+        handle, node = self._handle, self._handle.hivex_root()
+        for each in key:
+            node = handle.hivex_node_get_child(node, each)
+            if not node:
+                return None
+        value = handle.hivex_node_get_value(node, name)
+        return handle.hivex_value_string(value) if value else None
 
     def files(self, directory: str) -> list[str]:
         """See base.Appliance."""

@@ -15,6 +15,7 @@ from typing import Final
 from estampe import errors
 from estampe.guest import base
 from estampe.model import adjustment, record
+from estampe.model import guest as guests
 
 # Told by measurement: see docs/adr/0005-appliance.md.
 MEMORY_MIB: Final = 768
@@ -35,7 +36,9 @@ class Job:
 
     drives: tuple[Drive, ...]  # in the server's order
     adaptation: adjustment.Adaptation | None = None
+    is_uefi: bool = False  # the server's firmware
     memory_mib: int = MEMORY_MIB
+    wish: guests.SealingWish = guests.NOTHING_WISHED
 
 
 def encode_job(job: Job) -> bytes:

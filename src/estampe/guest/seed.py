@@ -1,29 +1,33 @@
-"""The seed: first-boot data for a guest with cloud-init, as an ISO 9660 image that its NoCloud data source reads.
+"""The seed: first-boot data for a guest, as an ISO 9660 image that its seed reader finds by the label.
 
-    volume label "cidata"
-    ├── meta-data       identity: instance id, host name, public keys
-    ├── vendor-data     Estampe's defaults, as cloud-config; user data overrides them
-    ├── user-data       what the user gave, byte for byte
-    └── network-config  version 2, interfaces matched by MAC address
-
+NoCloud           volume label "cidata"
+├── meta-data       identity: instance id, host name, public keys
+├── vendor-data     Estampe's defaults, as cloud-config; user data overrides them
+├── user-data       what the user gave, byte for byte, where nothing else was asked for that only goes there
+└── network-config  version 2, interfaces matched by MAC address
 https://docs.cloud-init.io/en/22.4/topics/datasources/nocloud.html
+
+Config Drive v2   volume label "config-2"
+└── openstack/latest/
+    ├── meta_data.json, vendor_data.json, user_data       as above
+    └── network_data.json
+https://docs.openstack.org/nova/latest/user/metadata.html
 """
 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+import json
 from typing import Any, Final
 
 import pycdlib
 import yaml
 
-from estampe.guest import seed_check, seed_network
+from estampe.guest import seed_network, seed_readers, seed_user_data
+from estampe.model import final
 
-Interface = seed_network.Interface
-
-_LABEL: Final = "cidata"
-_HEADER: Final = "#cloud-config\n"
+_LABELS: Final = {final.SeedFormat.NOCLOUD: "cidata", final.SeedFormat.CONFIG_DRIVE: "config-2"}
+_DIRECTORY: Final = "openstack/latest"
 
 # Given as vendor data, so that they hold beside any user data, and give way to it.
 _DEFAULTS: Final = {
@@ -35,63 +39,82 @@ _DEFAULTS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seed:
-    """What one new server is told. Without interfaces the guest does what it does by itself: DHCP on its first one."""
-
-    instance_id: str  # a new one makes the guest run its first boot
-    hostname: str
-    ssh_keys: tuple[str, ...] = ()  # as in authorized_keys, for the guest's default user
-    user_data: str | None = None
-    interfaces: tuple[Interface, ...] = ()
+def build(wish: final.FinalConfiguration, *, seed_format: final.SeedFormat, reader: seed_readers.Reader) -> bytes:
+    """The ISO image of a wish that was checked (wish_check). Without interfaces the guest uses DHCP on its first one."""
+    files = _no_cloud(wish, reader) if seed_format is final.SeedFormat.NOCLOUD else _config_drive(wish, reader)
+    return _image(files, _LABELS[seed_format])
 
 
-def check(seed: Seed) -> None:
-    """Whether the seed makes sense. Raises: errors.InvalidRequest, which names the field."""
-    seed_check.check_hostname(seed.hostname)
-    for key in seed.ssh_keys:
-        seed_check.check_ssh_key(key)
-    if seed.user_data is not None:
-        seed_check.check_user_data(seed.user_data)
-    seed_network.check(seed.interfaces)
-
-
-def build(seed: Seed) -> bytes:
-    """The ISO image. Raises: errors.InvalidRequest, which names the field."""
-    check(seed)
+def _no_cloud(wish: final.FinalConfiguration, reader: seed_readers.Reader) -> dict[str, str]:
+    # Keys go to the metadata, not into user data: so they come beside any user data, a script as well as cloud-config.
+    meta: dict[str, Any] = {"instance-id": wish.instance_id, "local-hostname": wish.full_name or wish.hostname}
+    if wish.ssh_keys:
+        meta["public-keys"] = [key.strip() for key in wish.ssh_keys]
     files = {
-        "meta-data": _meta_data(seed),
-        "vendor-data": _HEADER + _yaml(_DEFAULTS),
-        "user-data": seed.user_data or _HEADER,  # the data source wants the file, empty or not
+        "meta-data": _yaml(meta),
+        "vendor-data": seed_user_data.HEADER + _yaml(_DEFAULTS),
+        # the data source wants the file, empty or not
+        "user-data": seed_user_data.document(wish, reader) or seed_user_data.HEADER,
     }
-    if seed.interfaces:
-        files["network-config"] = _yaml(seed_network.config(seed.interfaces))
-    return _image(files)
+    if wish.interfaces:
+        files["network-config"] = _yaml(seed_network.version_2(wish.interfaces, wish.search))
+    return files
 
 
-def _meta_data(seed: Seed) -> str:
-    """Keys go here, not into user data: so they come beside any user data, a script as well as cloud-config."""
-    meta: dict[str, Any] = {"instance-id": seed.instance_id, "local-hostname": seed.hostname}
-    if seed.ssh_keys:
-        meta["public-keys"] = [key.strip() for key in seed.ssh_keys]
-    return _yaml(meta)
+def _config_drive(wish: final.FinalConfiguration, reader: seed_readers.Reader) -> dict[str, str]:
+    meta: dict[str, Any] = {
+        "uuid": wish.instance_id,
+        "hostname": wish.full_name or wish.hostname,
+        "name": wish.short_name,
+        "public_keys": {f"key-{nth}": key.strip() for nth, key in enumerate(wish.ssh_keys)},
+    }
+    if wish.admin_password and not reader.takes_hashes:
+        meta["admin_pass"] = wish.admin_password
+    files = {"meta_data.json": json.dumps(meta)}
+    if reader.is_vendor_data_read:
+        files["vendor_data.json"] = json.dumps({"cloud-init": seed_user_data.HEADER + _yaml(_DEFAULTS)})
+    user_data = seed_user_data.document(wish, reader)
+    if user_data is not None:
+        files["user_data"] = user_data
+    if wish.interfaces:
+        network = seed_network.network_data(
+            wish.interfaces, wish.search, is_for_nuageinit=reader.addresses_per_family is not None
+        )
+        files["network_data.json"] = json.dumps(network)
+    return {f"{_DIRECTORY}/{name}": text for name, text in files.items()}
 
 
 def _yaml(value: dict[str, Any]) -> str:
     return yaml.safe_dump(value, sort_keys=False, default_flow_style=False)
 
 
-def _image(files: dict[str, str]) -> bytes:
-    """With Rock Ridge (Linux) and Joliet (Windows) names; plain ISO 9660 knows no hyphen."""
+def _image(files: dict[str, str], label: str) -> bytes:
+    """With Rock Ridge (Linux, BSD) and Joliet (Windows) names; plain ISO 9660 knows no hyphen."""
     image = pycdlib.PyCdlib()
-    image.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=_LABEL)
+    image.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=label)
     try:
+        for directory in sorted({above for name in files for above in _above(name)}):
+            image.add_directory(_plain(directory), rr_name=_own(directory), joliet_path=f"/{directory}")
         for name, text in files.items():
             data = text.encode()
-            plain = "/" + name.upper().replace("-", "_") + ".;1"
-            image.add_fp(io.BytesIO(data), len(data), plain, rr_name=name, joliet_path=f"/{name}")
+            plain = _plain(name) if "." in name else f"{_plain(name)}."
+            image.add_fp(io.BytesIO(data), len(data), f"{plain};1", rr_name=_own(name), joliet_path=f"/{name}")
         out = io.BytesIO()
         image.write_fp(out)
     finally:
         image.close()
     return out.getvalue()
+
+
+def _above(name: str) -> list[str]:
+    parts = name.split("/")[:-1]
+    return ["/".join(parts[: nth + 1]) for nth in range(len(parts))]
+
+
+def _own(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _plain(name: str) -> str:
+    """As ISO 9660 itself has it."""
+    return "/" + name.upper().replace("-", "_")

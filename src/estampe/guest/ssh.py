@@ -5,55 +5,46 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from estampe.guest import base, linux
+from estampe.guest import base, identity_job, linux
 
 _KEYS: Final = linux.Removal(
     "the SSH host keys", ("/etc/ssh/ssh_host_*_key", "/etc/ssh/ssh_host_*_key.pub", "/etc/ssh/ssh_host_*_key-cert.pub")
 )
-_UNIT_NAME: Final = "estampe-ssh-host-keys.service"
-_UNITS: Final = "/etc/systemd/system"
-# Not before ssh.socket: sockets come before every ordinary service, and the two orders would make a cycle.
-_UNIT: Final = """\
-[Unit]
-Description=Make new SSH host keys (those of the image template's source were removed)
-ConditionPathExistsGlob=!/etc/ssh/ssh_host_*_key
-Before=ssh.service sshd.service
-
-[Service]
-Type=oneshot
-ExecStart=/usr/bin/ssh-keygen -A
-
-[Install]
-WantedBy=multi-user.target
-"""
+# What makes them in the guest's own way, before each start of sshd: Red Hat's and Arch's units, SUSE's and Red Hat's scripts.
+_OWN_WAYS: Final = (
+    "/usr/lib/systemd/system/sshd-keygen*", "/lib/systemd/system/sshd-keygen*", "/usr/lib/systemd/system/sshdgenkeys.service",
+    "/usr/sbin/sshd-gen-keys-start", "/usr/lib/ssh/sshd-gen-keys-start", "/usr/sbin/sshd-keygen", "/usr/libexec/openssh/sshd-keygen",
+)  # fmt: skip
+_OWN_SCRIPTS: Final = (
+    "/etc/init.d/sshd",
+    "/etc/rc.d/init.d/sshd",
+    "/etc/init.d/S50sshd",
+)  # Alpine, Red Hat 6, Buildroot
+_PART: Final = identity_job.Part(what="SSH host keys", command="ssh-keygen -A")
 _HOST_KEY: Final = re.compile(r"^\s*HostKey\s+(\S+)", re.MULTILINE | re.IGNORECASE)
 _USUAL_KEY: Final = re.compile(r"/etc/ssh/ssh_host_[^/]*_key")
 
 
-def renew_host_keys(appliance: base.Appliance, *, is_renewed_by_cloud_init: bool) -> base.Stripped:
+def renew_host_keys(appliance: base.Appliance, *, is_renewed_by_cloud_init: bool) -> identity_job.Renewed:
     """Remove the keys, and see to it that the first boot makes new ones. Without a way to do that they stay."""
-    is_by_unit = linux.has_systemd(appliance) and appliance.is_file("/usr/bin/ssh-keygen")
-    found = appliance.glob(*_KEYS.patterns)
     notes = _note_unusual(appliance)
-    if not found:
-        return base.Stripped(actions=(), notes=tuple(notes))
-    if not is_renewed_by_cloud_init and not is_by_unit:
+    if not appliance.glob(*_KEYS.patterns):
+        return identity_job.Renewed(notes=tuple(notes))
+    by = "cloud-init" if is_renewed_by_cloud_init else _own_way(appliance)
+    if by is not None:
+        actions = _KEYS.strip(appliance)
+        return identity_job.Renewed(actions=(f"{actions[0]}; {by} makes new ones",), notes=tuple(notes))
+    if not (linux.has_program(appliance, "ssh-keygen") and identity_job.can_run(appliance)):
         notes.append("kept the SSH host keys: nothing in the guest would make new ones; every clone has the same")
-        return base.Stripped(actions=(), notes=tuple(notes))
-    actions = _KEYS.strip(appliance)
-    if is_renewed_by_cloud_init:
-        actions[-1] += "; cloud-init makes new ones"
-    else:
-        actions.append(_add_unit(appliance))
-    return base.Stripped(actions=tuple(actions), notes=tuple(notes))
+        return identity_job.Renewed(notes=tuple(notes))
+    return identity_job.Renewed(actions=tuple(_KEYS.strip(appliance)), notes=tuple(notes), parts=(_PART,))
 
 
-def _add_unit(appliance: base.Appliance) -> str:
-    wants = f"{_UNITS}/multi-user.target.wants"
-    appliance.make_directory(wants)
-    appliance.write(f"{_UNITS}/{_UNIT_NAME}", _UNIT)
-    appliance.link(f"{wants}/{_UNIT_NAME}", f"../{_UNIT_NAME}")
-    return f"added {_UNITS}/{_UNIT_NAME}: the first boot makes new SSH host keys"
+def _own_way(appliance: base.Appliance) -> str | None:
+    """What in the guest makes missing keys whenever its sshd starts."""
+    found = appliance.glob(*_OWN_WAYS)
+    scripts = [path for path in _OWN_SCRIPTS if appliance.is_file(path) and "ssh-keygen" in appliance.read(path)]
+    return next(iter([*found, *scripts]), None)
 
 
 def _note_unusual(appliance: base.Appliance) -> list[str]:

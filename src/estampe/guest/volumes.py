@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from estampe.guest import lvm, mounted, text
 from estampe.model import layout as layouts
 
 _PLAIN_DEVICE: Final = re.compile(r"(/dev/[a-z]+)(\d*)")
-_SUBVOLUME: Final = re.compile(r"btrfsvol:(/dev/[a-z]+\d*)(/.*)")
+_SUBVOLUME: Final = "btrfsvol:"
 _ESCAPED: Final = re.compile(r"\\(.)")
 _LAST_PRIMARY: Final = 4  # of an MBR; from 5 on, partitions lie inside the extended one
 _TABLES: Final = {"gpt": layouts.TableKind.GPT, "dos": layouts.TableKind.MBR}  # blkid's words
@@ -80,9 +80,14 @@ class Volumes:
         return layouts.partition_name(target, int(match[2])) if match[2] else target
 
     def device_of(self, mountable: str) -> str:
-        """The device under a mountable: a btrfs subvolume's file system."""
-        match = _SUBVOLUME.fullmatch(mountable)
-        return match[1] if match else mountable
+        """The device under a mountable: a btrfs subvolume's file system. Raises: errors.ApplianceFailed."""
+        if not mountable.startswith(_SUBVOLUME):
+            return mountable
+        device = _longest(self._told, mountable)
+        if device is None:
+            with mounted.guest_errors(mountable):
+                device = self._handle.mountable_device(mountable)
+        return device
 
     def named_by_us(self, mountable: str) -> str:
         """A mountable that inspection names, with a device's name that can be given back.
@@ -91,11 +96,11 @@ class Volumes:
         is given back; the two differ where the kernel found the drives in another order (seen here with 5 drives).
         Everything else it translates both ways. To be removed when a libguestfs that translates these too is required.
         """
-        match = _SUBVOLUME.fullmatch(mountable)
-        if match is None:
+        ours = {told.get("DEVNAME", device): device for device, told in self._told.items()}
+        theirs = _longest(ours, mountable) if mountable.startswith(_SUBVOLUME) else None
+        if theirs is None:
             return mountable
-        ours = {told.get("DEVNAME"): device for device, told in self._told.items()}
-        return f"btrfsvol:{ours.get(match[1], match[1])}{match[2]}"
+        return f"{_SUBVOLUME}{ours[theirs]}{mountable.removeprefix(_SUBVOLUME + theirs)}"
 
     # --- contents -----------------------------------------------------------------------------------------------------
 
@@ -269,6 +274,11 @@ class Volumes:
         except RuntimeError as error:
             return text.plain(str(error))
         return text.plain(state) if "errors" in state else None
+
+
+def _longest(devices: Iterable[str], subvolume: str) -> str | None:
+    """The device whose name a subvolume's begins with: /dev/vg0/root has a slash itself."""
+    return max((each for each in devices if subvolume.startswith(f"{_SUBVOLUME}{each}/")), key=len, default=None)
 
 
 def _shown(told: str | None) -> str | None:

@@ -53,7 +53,8 @@ def _work(job: protocol.Job, tell: Callable[[str], None]) -> str:
     """Returns the line that tells the outcome."""
     tell("starting the appliance")
     handle = _launch(job)
-    launched = finishing.Launched(handle=handle, targets=[drive.target for drive in job.drives], tell=tell)
+    targets = [drive.target for drive in job.drives]
+    launched = finishing.Launched(handle=handle, targets=targets, is_uefi=job.is_uefi, tell=tell, wish=job.wish)
     if job.adaptation is None:
         outcome = protocol.finished_line(finishing.finish(launched))
     else:

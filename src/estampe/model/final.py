@@ -81,6 +81,13 @@ class FinalConfiguration:
         return self.fqdn or (self.hostname if "." in self.hostname else None)
 
 
+class SeedFormat(enum.StrEnum):
+    """How a seed is laid out on its volume."""
+
+    NOCLOUD = "nocloud"  # label cidata
+    CONFIG_DRIVE = "config-drive"  # version 2, label config-2
+
+
 class Means(enum.StrEnum):
     """By which means a change came about."""
 

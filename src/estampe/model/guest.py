@@ -53,6 +53,7 @@ class Guest:
     network: str = UNKNOWN
     seed_reader: str | None = None  # cloud-init, cloudbase-init, nuageinit; there and not disabled
     init: str = UNKNOWN  # systemd, sysvinit, openrc, runit, busybox, windows, rc (BSD)
+    seed_formats: tuple[str, ...] = ()  # that its cloud-init takes: nocloud, config-drive; empty: not told
     is_generalised: bool | None = None  # Windows: prepared by sysprep to become another machine; None elsewhere
 
 
@@ -65,3 +66,14 @@ class Sealing:
     actions: tuple[str, ...]  # one line each, in the past tense: "emptied /etc/machine-id"
     trimmed_bytes: int  # freed by the trim of free space
     notes: tuple[str, ...] = ()  # what could not be done, and what it means
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealingWish:
+    """What a sealing is to do otherwise than it does by itself: absolute paths or patterns of the guest (glob(7))."""
+
+    keep: tuple[str, ...] = ()  # of a directory, all that is below it
+    remove: tuple[str, ...] = ()
+
+
+NOTHING_WISHED: Final = SealingWish()

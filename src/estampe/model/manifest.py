@@ -25,6 +25,7 @@ from estampe import errors
 from estampe.model import chunk
 from estampe.model import configuration as configurations  # a field has the module's name, and pydantic would find that
 from estampe.model import guest as guests
+from estampe.model import inventory as inventories
 from estampe.model import layout as layouts
 
 FORMAT_VERSION: Final = 1
@@ -38,7 +39,7 @@ _TARGET: Final = re.compile(r"[A-Za-z0-9]{1,32}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blob:
-    """A small file kept in the chunk store: the NVRAM. Its pieces are chunk-sized but for the last."""
+    """A small file kept in the chunk store: the NVRAM, the inventory. Its pieces are chunk-sized but for the last."""
 
     size_bytes: int
     chunk_ids: tuple[str, ...]  # hexadecimal
@@ -74,6 +75,7 @@ class Manifest:
     sealing: guests.Sealing
     volumes: tuple[ManifestVolume, ...]
     layout: layouts.Layout | None = None  # how the volumes are cut up; None: nobody looked
+    inventory: Blob | None = None  # model.inventory, encoded; None: could not be taken
 
     def find_volume(self, target: str) -> ManifestVolume | None:
         """The volume of that target."""
@@ -95,10 +97,11 @@ class Manifest:
             whole = volume.size_bytes // self.chunk_size_bytes  # chunks before a short last one
             for index, chunk_id in volume.table:
                 yield chunk_id, self.chunk_size_bytes if index < whole else volume.size_bytes % self.chunk_size_bytes
-        if self.nvram:
-            yield from zip(
-                map(bytes.fromhex, self.nvram.chunk_ids), self.nvram.piece_lengths(self.chunk_size_bytes), strict=True
-            )
+        for blob in (self.nvram, self.inventory):
+            if blob:
+                yield from zip(
+                    map(bytes.fromhex, blob.chunk_ids), blob.piece_lengths(self.chunk_size_bytes), strict=True
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +125,7 @@ class _Header:
     sealing: guests.Sealing
     volumes: tuple[_HeaderVolume, ...]
     layout: layouts.Layout | None = None
+    inventory: Blob | None = None
 
 
 _SHARED: Final = tuple(name for name in _Header.__dataclass_fields__ if name != "volumes")
@@ -204,11 +208,15 @@ def _check_header(header: _Header) -> None:
     if any(volume.size_bytes < 0 or volume.table_bytes < 0 for volume in header.volumes):
         raise ValueError("it has a volume of negative size")
     if header.nvram is not None:
-        _check_blob(header.nvram, header.chunk_size_bytes)
+        _check_blob("NVRAM", header.nvram, header.chunk_size_bytes)
+    if header.inventory is not None:
+        _check_blob("inventory", header.inventory, header.chunk_size_bytes)
+        if header.inventory.size_bytes > inventories.MOST_BYTES:
+            raise ValueError("its inventory is longer than any")
 
 
-def _check_blob(blob: Blob, chunk_size_bytes: int) -> None:
+def _check_blob(what: str, blob: Blob, chunk_size_bytes: int) -> None:
     if blob.size_bytes < 0 or len(blob.chunk_ids) != chunk.chunk_count(blob.size_bytes, chunk_size_bytes):
-        raise ValueError("its NVRAM has too few or too many pieces")
+        raise ValueError(f"its {what} has too few or too many pieces")
     if not all(_CHUNK_ID.fullmatch(text) for text in blob.chunk_ids):
-        raise ValueError("its NVRAM names a piece by something that is no chunk id")
+        raise ValueError(f"its {what} names a piece by something that is no chunk id")

@@ -23,6 +23,8 @@ class CaptureRequest(wire.Request):
     is_forced: bool = False
     stop_timeout_seconds: servers.StopTimeout = capture.DEFAULT_STOP_TIMEOUT_SECONDS
     is_sealed: bool = True
+    keep: list[wire.GuestPath] = pydantic.Field(default_factory=list, max_length=256)
+    remove: list[wire.GuestPath] = pydantic.Field(default_factory=list, max_length=256)
     characteristics: traits.CharacteristicsRequest | None = None
 
     def to_domain(self) -> capture.CaptureRequest:
@@ -36,6 +38,8 @@ class CaptureRequest(wire.Request):
             is_forced=self.is_forced,
             stop_timeout_seconds=self.stop_timeout_seconds,
             is_sealed=self.is_sealed,
+            keep=tuple(self.keep),
+            remove=tuple(self.remove),
             characteristics=None if self.characteristics is None else self.characteristics.to_domain(),
         )
 

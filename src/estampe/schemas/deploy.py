@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 import pydantic
 
 from estampe.deploy import request as deploy
+from estampe.model import final
 from estampe.schemas import characteristics, wire
 
 _USER_DATA_CHARACTERS = 512 * 1024  # clouds stop at 16-64 KiB; a seed volume has room, a mistake is larger
@@ -35,6 +36,56 @@ ServerName = Annotated[
 ]
 
 
+UserName = Annotated[
+    str, pydantic.StringConstraints(min_length=1, max_length=32), pydantic.AfterValidator(wire.check_line)
+]
+PasswordHash = Annotated[
+    str,
+    pydantic.StringConstraints(min_length=1, max_length=512),
+    pydantic.Field(description="a password's hash as in /etc/shadow: $6$..."),
+    pydantic.AfterValidator(wire.check_line),
+]
+Command = Annotated[
+    str, pydantic.StringConstraints(min_length=1, max_length=4096), pydantic.AfterValidator(wire.check_line)
+]
+Domain = Annotated[
+    str, pydantic.StringConstraints(min_length=1, max_length=253), pydantic.AfterValidator(wire.check_line)
+]
+
+
+class RouteRequest(wire.Request):
+    """A way to a network past the default one."""
+
+    destination: wire.Network
+    gateway: wire.Address
+
+    def to_domain(self) -> final.Route:
+        """As the service takes it."""
+        return final.Route(destination=self.destination, gateway=self.gateway)
+
+
+class UserRequest(wire.Request):
+    """An account to make in the guest, or to change where it is there."""
+
+    name: UserName
+    password_hash: PasswordHash | None = None
+    ssh_keys: list[SshKey] = pydantic.Field(default_factory=list, max_length=64)
+    groups: list[UserName] = pydantic.Field(default_factory=list, max_length=64)
+    shell: wire.GuestPath | None = None
+    is_administrator: bool = False
+
+    def to_domain(self) -> final.User:
+        """As the service takes it."""
+        return final.User(
+            name=self.name,
+            password_hash=self.password_hash,
+            ssh_keys=tuple(self.ssh_keys),
+            groups=tuple(self.groups),
+            shell=self.shell,
+            is_administrator=self.is_administrator,
+        )
+
+
 class InterfaceRequest(wire.Request):
     """One interface of the new server; without addresses it uses DHCP."""
 
@@ -43,6 +94,9 @@ class InterfaceRequest(wire.Request):
     addresses: list[wire.InterfaceAddress] = pydantic.Field(default_factory=list, max_length=16)
     gateways: list[wire.Address] = pydantic.Field(default_factory=list, max_length=2)
     dns: list[wire.Address] = pydantic.Field(default_factory=list, max_length=8)
+    routes: list[RouteRequest] = pydantic.Field(default_factory=list, max_length=64)
+    is_dhcp4: bool = False
+    is_dhcp6: bool = False
 
     def to_domain(self) -> deploy.InterfaceRequest:
         """As the service takes it."""
@@ -52,6 +106,9 @@ class InterfaceRequest(wire.Request):
             addresses=tuple(self.addresses),
             gateways=tuple(self.gateways),
             dns=tuple(self.dns),
+            routes=tuple(route.to_domain() for route in self.routes),
+            is_dhcp4=self.is_dhcp4,
+            is_dhcp6=self.is_dhcp6,
         )
 
 
@@ -89,8 +146,16 @@ class DeployRequest(wire.Request):
     volume_format: Literal["raw", "qcow2"] | None = None
     interfaces: list[InterfaceRequest] = pydantic.Field(default_factory=list, max_length=16)
     hostname: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=253)] | None = None
+    fqdn: Domain | None = None
+    search: list[Domain] = pydantic.Field(default_factory=list, max_length=6)
     ssh_keys: list[SshKey] = pydantic.Field(default_factory=list, max_length=64)
+    password_hash: PasswordHash | None = None
+    admin_password: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=127)] | None = None
+    users: list[UserRequest] = pydantic.Field(default_factory=list, max_length=64)
+    timezone: wire.Line | None = None
+    commands: list[Command] = pydantic.Field(default_factory=list, max_length=256)
     user_data: Annotated[str, pydantic.StringConstraints(max_length=_USER_DATA_CHARACTERS)] | None = None
+    seed_format: Literal["nocloud", "config-drive"] | None = None
     is_started: bool = True
     is_tuned: bool = True
     grown: list[Annotated[str, pydantic.StringConstraints(pattern=_GROWN)]] = pydantic.Field(
@@ -116,8 +181,16 @@ class DeployRequest(wire.Request):
             volume_format=self.volume_format,
             interfaces=tuple(interface.to_domain() for interface in self.interfaces),
             hostname=self.hostname,
+            fqdn=self.fqdn,
+            search=tuple(self.search),
             ssh_keys=tuple(self.ssh_keys),
+            password_hash=self.password_hash,
+            admin_password=self.admin_password,
+            users=tuple(user.to_domain() for user in self.users),
+            timezone=self.timezone,
+            commands=tuple(self.commands),
             user_data=self.user_data,
+            seed_format=None if self.seed_format is None else final.SeedFormat(self.seed_format),
             is_started=self.is_started,
             is_tuned=self.is_tuned,
             grown=tuple(self.grown),

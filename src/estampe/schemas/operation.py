@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import pydantic
 
@@ -20,14 +20,22 @@ class Progress(wire.Answer):
     total_bytes: int | None
 
 
-def _hide_user_data(request: Any) -> Any:
-    """The request without user data, which is where people put passwords; found at any depth."""
+_SECRETS: Final = frozenset({"user_data", "password_hash", "admin_password", "commands"})
+
+
+def _hide_secrets(request: Any) -> Any:
+    """The request without passwords, and without what people put passwords into; found at any depth."""
+    if isinstance(request, list):
+        return [_hide_secrets(each) for each in request]
     if not isinstance(request, dict):
         return request
-    return {
-        key: f"({len(value)} characters)" if key == "user_data" and isinstance(value, str) else _hide_user_data(value)
-        for key, value in request.items()
-    }
+    return {key: _hidden(value) if key in _SECRETS else _hide_secrets(value) for key, value in request.items()}
+
+
+def _hidden(value: Any) -> Any:
+    if isinstance(value, str):
+        return f"({len(value)} characters)"
+    return [_hidden(each) for each in value] if isinstance(value, list) else value
 
 
 class Operation(wire.Answer):
@@ -40,7 +48,7 @@ class Operation(wire.Answer):
     progress: Progress
     phase_started_at: datetime.datetime | None
     is_cancel_requested: bool
-    request: Annotated[dict[str, Any], pydantic.BeforeValidator(_hide_user_data)]
+    request: Annotated[dict[str, Any], pydantic.BeforeValidator(_hide_secrets)]
     result: dict[str, Any] | None
     error: dict[str, Any] | None
     created_at: datetime.datetime

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import pydantic
 
-from estampe.model import listing, template
+from estampe.model import guest, listing, template
+from estampe.model import layout as layouts
 from estampe.schemas import characteristics as traits  # a field has the module's name
 from estampe.schemas import configuration, wire
 
@@ -124,6 +125,64 @@ class TemplateVolume(wire.Answer):
     chunk_count: int
 
 
+class Partition(wire.Answer):
+    """One partition as its table has it."""
+
+    number: int
+    start_bytes: int
+    size_bytes: int
+    type: str
+    name: str | None
+    is_bootable: bool
+    is_logical: bool
+    content: str
+    uuid: str | None
+
+
+class VolumeLayout(wire.Answer):
+    """How one volume is cut up; `content` is what is on all of it where it has no partition table."""
+
+    target: str
+    size_bytes: int
+    sector_size_bytes: int
+    table: layouts.TableKind
+    partitions: list[Partition]
+    content: str | None
+
+
+class LogicalVolume(wire.Answer):
+    """One logical volume."""
+
+    name: str
+    size_bytes: int
+    kind: str
+    content: str
+
+
+class VolumeGroup(wire.Answer):
+    """One LVM volume group."""
+
+    name: str
+    extent_size_bytes: int
+    free_bytes: int
+    physical_volumes: list[str]
+    logical_volumes: list[LogicalVolume]
+
+
+class Layout(wire.Answer):
+    """How the volumes are cut up."""
+
+    volumes: list[VolumeLayout]
+    groups: list[VolumeGroup]
+
+
+class Subvolume(wire.Answer):
+    """One subvolume of a btrfs file system."""
+
+    path: str
+    mount_point: str | None
+
+
 class FileSystem(wire.Answer):
     """One file system or swap area found at inspection."""
 
@@ -134,6 +193,7 @@ class FileSystem(wire.Answer):
     mount_point: str | None
     uuid: str | None
     label: str | None
+    subvolumes: list[Subvolume] = pydantic.Field(default_factory=list)
 
 
 class Guest(wire.Answer):
@@ -152,6 +212,11 @@ class Guest(wire.Answer):
     package_count: int
     is_network_left_alone: bool = False
     volume_buses: list[str] = pydantic.Field(default_factory=list)
+    boot_loader: str = guest.UNKNOWN
+    network: str = guest.UNKNOWN
+    seed_reader: str | None = None
+    init: str = guest.UNKNOWN
+    is_generalised: bool | None = None
 
 
 class Sealing(wire.Answer):
@@ -173,6 +238,8 @@ class Manifest(wire.Answer):
     guest: Guest | None
     sealing: Sealing
     has_nvram: bool
+    layout: Layout | None = None
+    has_inventory: bool = False
 
 
 class TemplateDetail(wire.Answer):

@@ -54,6 +54,12 @@ def _text(text: str) -> str:
     return text
 
 
+def _guest_path(text: str) -> str:
+    if any(part in {"", ".", ".."} for part in text.rstrip("/").split("/")[1:]):
+        raise ValueError("must be a path without `.`, `..` and double slashes")
+    return text.rstrip("/")
+
+
 def _interface_address(text: str) -> str:
     address, slash, _prefix = text.partition("/")
     if not slash or "%" in address:
@@ -62,6 +68,13 @@ def _interface_address(text: str) -> str:
         return str(ipaddress.ip_interface(text))
     except ValueError as error:
         raise ValueError("must be an address with its prefix length, as 192.0.2.10/24 or 2001:db8::10/64") from error
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise ValueError("must be a network, as 198.51.100.0/24 or 2001:db8:1::/48") from error
 
 
 def _address(text: str) -> str:
@@ -92,7 +105,9 @@ Note = Annotated[str, pydantic.StringConstraints(max_length=4096), pydantic.Afte
 _TAG: Final = r"^[A-Za-z0-9][A-Za-z0-9._:/=+-]{0,63}$"
 _TARGET: Final = r"^[A-Za-z0-9]{1,32}$"
 _MAC: Final = r"^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$"
+_GUEST_PATH: Final = r"^/[^{},]+$"
 _SENTENCES: Final = {
+    _GUEST_PATH: "must be an absolute path of the guest, or a pattern with `*` and `?`, without braces and commas",
     _TAG: "must be 1 to 64 of A-Z, a-z, 0-9 and . _ : / = + - and begin with a letter or digit",
     _TARGET: "must be a volume as its server names it, as vda: 1 to 32 letters and digits",
     _MAC: "must be a MAC address, as 52:54:00:12:34:56",
@@ -104,6 +119,7 @@ Bytes = Annotated[int, pydantic.Field(ge=1, le=MAX_BYTES)]
 InterfaceAddress = Annotated[
     str, pydantic.StringConstraints(max_length=64), pydantic.AfterValidator(_interface_address)
 ]
+Network = Annotated[str, pydantic.StringConstraints(max_length=64), pydantic.AfterValidator(_network)]
 Address = Annotated[str, pydantic.StringConstraints(max_length=64), pydantic.AfterValidator(_address)]
 Time = Annotated[pydantic.AwareDatetime, pydantic.BeforeValidator(_time), pydantic.AfterValidator(_in_utc)]
 Glob = Annotated[
@@ -113,6 +129,12 @@ Glob = Annotated[
     _is_line,
 ]
 Limit = Annotated[int, pydantic.Field(ge=1, le=1000, description="at most so many in one page")]
+GuestPath = Annotated[
+    str,
+    pydantic.StringConstraints(pattern=_GUEST_PATH, max_length=1024),
+    pydantic.AfterValidator(_guest_path),
+    _is_line,
+]
 Cursor = Annotated[
     str,
     pydantic.StringConstraints(max_length=listing.MAX_CURSOR_CHARACTERS),

@@ -14,11 +14,24 @@ from typing import Any, TypeVar
 from estampe import correlation, errors
 from estampe.api import services
 from estampe.capture import request as capture_request
-from estampe.catalogue import profiles
+from estampe.catalogue import contents, profiles
 from estampe.catalogue import views as template_views
 from estampe.db import idempotency
 from estampe.deploy import request as deploy_request
-from estampe.model import account, characteristics, configuration, guest, listing, operation, power, retention, template
+from estampe.model import (
+    account,
+    characteristics,
+    configuration,
+    difference,
+    guest,
+    inventory,
+    layout,
+    listing,
+    operation,
+    power,
+    retention,
+    template,
+)
 from estampe.servers import views as server_views
 from estampe.store import manifests, usage
 from estampe.virt import base as virt
@@ -139,6 +152,10 @@ def a_manifest() -> template_views.ManifestSummary:
             has_guest_agent=True,
             can_grow_root=True,
             package_count=420,
+            boot_loader="grub-efi",
+            network="netplan",
+            seed_reader="cloud-init",
+            init="systemd",
         ),
         sealing=guest.Sealing(
             is_sealed=True,
@@ -148,7 +165,36 @@ def a_manifest() -> template_views.ManifestSummary:
             notes=("a note",),
         ),
         has_nvram=True,
+        layout=a_layout(),
+        has_inventory=True,
     )
+
+
+def a_layout() -> layout.Layout:
+    root = layout.Partition(
+        number=1,
+        start_bytes=1024**2,
+        size_bytes=11 * GIB,
+        type="0FC63DAF-8483-4772-8E79-3D69D8477DE4",
+        name="",
+        is_bootable=False,
+        is_logical=False,
+        content="ext4",
+        uuid="u",
+    )
+    volume = layout.VolumeLayout(
+        target="vda",
+        size_bytes=12 * GIB,
+        sector_size_bytes=4096,
+        table=layout.TableKind.GPT,
+        partitions=(root,),
+        content=None,
+    )
+    data = layout.LogicalVolume(name="data", size_bytes=GIB, kind="linear", content="xfs")
+    group = layout.VolumeGroup(
+        name="vg0", extent_size_bytes=4 * 1024**2, free_bytes=GIB, physical_volumes=("vdb",), logical_volumes=(data,)
+    )
+    return layout.Layout(volumes=(volume,), groups=(group,))
 
 
 @dataclass
@@ -211,6 +257,7 @@ class World:
             readiness=Readiness(self),
             life=Life(self),
             lineage=Lineage(self),
+            contents=Contents(self),
             retention=Retention(self),
             profiles=Profiles(self),
         )
@@ -235,6 +282,50 @@ class World:
         changed = dataclasses.replace(found, **changes, revision=found.revision + 1)
         self.templates[self.templates.index(found)] = changed
         return changed
+
+
+def an_inventory(**changes: Any) -> inventory.Inventory:
+    known = inventory.Inventory(
+        packages=(inventory.Package(name="nginx", version="1.22-9", architecture="amd64"),),
+        users=(inventory.User(name="root", uid=0, shell="/bin/sh"),),  # noqa: S604 - an account has one
+        services=("nginx.service",),
+        files={"/etc/hosts": "00" * 32},
+    )
+    return dataclasses.replace(known, **changes)
+
+
+def a_comparison(world: World, before: str, after: str) -> contents.Comparison:
+    changed = difference.Change(kind=difference.Kind.CHANGED, what="nginx:amd64", before="1.22-9", after="1.24-1")
+    added = difference.Change(kind=difference.Kind.ADDED, what="/etc/motd", before=None, after="11" * 32)
+    return contents.Comparison(
+        before=world.find_template(before),
+        after=world.find_template(after),
+        difference=difference.Difference(
+            configuration=(),
+            volumes=(),
+            packages=(changed,),
+            users=(),
+            services=(
+                difference.Change(kind=difference.Kind.REMOVED, what="nginx.service", before="enabled", after=None),
+            ),
+            files=(added,),
+            not_compared=(difference.NotCompared(what="users", why="web@1 has more of them than were recorded"),),
+        ),
+    )
+
+
+@dataclass
+class Contents:
+    world: World
+
+    def inventory(self, owner_id: uuid.UUID, reference: str) -> inventory.Inventory:
+        self.world.note("inventory", reference)
+        self.world.find_template(reference)
+        return an_inventory()
+
+    def compare(self, owner_id: uuid.UUID, before: str, after: str) -> contents.Comparison:
+        self.world.note("compare", before, after)
+        return a_comparison(self.world, before, after)
 
 
 @dataclass

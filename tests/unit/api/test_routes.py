@@ -148,6 +148,29 @@ def test_a_template_is_shown_with_its_manifest(http: testclient.TestClient, refe
     assert shown["manifest"]["has_nvram"] is True
 
 
+def test_a_template_tells_how_its_volumes_are_cut_up(http: testclient.TestClient) -> None:
+    shown = http.get("/v1/templates/web").json()["manifest"]
+    assert shown["layout"]["volumes"][0]["partitions"][0]["start_bytes"] == 1024**2
+    assert shown["layout"]["groups"][0]["logical_volumes"][0]["name"] == "data"
+    assert (shown["guest"]["network"], shown["has_inventory"]) == ("netplan", True)
+
+
+def test_the_inventory_of_a_template_is_told(http: testclient.TestClient, world: fakes.World) -> None:
+    told = http.get("/v1/templates/web@1/inventory").json()
+    assert told["packages"] == [{"name": "nginx", "version": "1.22-9", "architecture": "amd64"}]
+    assert told["files"] == {"/etc/hosts": "00" * 32}
+    assert world.calls == [("inventory", "web@1")]
+
+
+def test_two_templates_are_compared(http: testclient.TestClient, world: fakes.World) -> None:
+    told = http.get("/v1/templates/web@1/diff", params={"to": "web@2"}).json()
+    assert (told["before"], told["after"]) == ("web@1", "web@2")
+    assert told["packages"] == [{"kind": "changed", "what": "nginx:amd64", "before": "1.22-9", "after": "1.24-1"}]
+    assert told["not_compared"][0]["what"] == "users"
+    assert world.calls == [("compare", "web@1", "web@2")]
+    assert http.get("/v1/templates/web@1/diff").status_code == 400
+
+
 def test_only_what_is_named_of_a_template_is_edited(http: testclient.TestClient, world: fakes.World) -> None:
     edited = http.patch("/v1/templates/web@1", json={"tags": ["a", "b", "a"]})
     assert edited.json()["tags"] == ["a", "b"]

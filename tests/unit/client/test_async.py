@@ -46,6 +46,8 @@ def test_answers_are_typed(served: tuple[fakes.World, Path], world: fakes.World)
     async def work(daemon: client.AsyncClient) -> None:
         assert [found.name async for found in daemon.list_servers()] == ["web-01"]
         assert (await daemon.get_template("web@1")).manifest is not None
+        assert (await daemon.get_inventory("web@1")).services == ["nginx.service"]
+        assert (await daemon.compare_templates("web@1", "web@2")).after == "web@2"
         assert (await daemon.start_check(store.CheckRequest())).kind is operation.Kind.CHECK
         assert (await daemon.get_readiness()).status == "ready"
         assert "estampe_build_info" in await daemon.get_metrics()

@@ -30,6 +30,8 @@ def test_answers_are_typed(daemon: client.Client, world: fakes.World) -> None:
     assert daemon.plan_deployment(deploy.DeployRequest(template="web", name="n")).pool == "default"
     assert daemon.start_deployment(deploy.DeployRequest(template="web", name="n")).kind is operation.Kind.DEPLOY
     assert daemon.get_template("web@1").manifest is not None
+    assert daemon.get_inventory("web@1").packages[0].name == "nginx"
+    assert daemon.compare_templates("web@1", "web@2").packages[0].after == "1.24-1"
     assert daemon.edit_template("web@1", template.EditRequest(note="new")).note == "new"
     told = characteristics.CharacteristicsRequest(tuned_for="builds")
     assert daemon.replace_characteristics("web@1", told).characteristics.tuned_for == "builds"  # type: ignore[union-attr]

@@ -7,9 +7,9 @@ import pytest
 from site_under_test import CLEAN, OWNER, SIZE
 
 from estampe import errors
+from estampe.deploy import adapting
 from estampe.deploy import request as requests
-from estampe.deploy import resolved as decisions
-from estampe.model import adjustment, final, manifest, operation
+from estampe.model import adjustment, extent, final, manifest, operation
 from estampe.model import guest as guests
 from estampe.model import layout as layouts
 from estampe.store import manifests
@@ -81,8 +81,8 @@ def test_what_was_adapted_is_in_the_volume_and_in_the_report(stocked):
         LARGER - SIZE - 16
     ) + b"made for vda" + bytes(4)
     report = stocked.services.servers.get(OWNER, "new").report
-    assert [(change.what, change.means) for change in report] == [("vda", final.Means.APPLIANCE)]
-    assert [change["what"] for change in ended.result["servers"][0]["report"]] == ["vda"]
+    assert [change.means for change in report if change.what == "vda"] == [final.Means.APPLIANCE]
+    assert [change["what"] for change in ended.result["servers"][0]["report"]] == [change.what for change in report]
     assert stocked.steps == STEPS
     assert stocked.leftovers() == CLEAN
 
@@ -100,20 +100,19 @@ def test_no_launch_where_a_first_boot_does_all(stocked):
     with_layout(stocked, can_grow_root=True)
     stocked.succeed(deploy(stocked))
     assert stocked.adapter.adaptations == []
-    (change,) = stocked.services.servers.get(OWNER, "new").report
+    (change,) = [each for each in stocked.services.servers.get(OWNER, "new").report if each.what == "vda"]
     assert change.means is final.Means.FIRST_BOOT
 
 
-def test_servers_with_a_configuration_of_their_own_have_a_launch_each():
-    server = decisions.ResolvedServer(
-        name="a", uuid=None, hostname="a", volumes=(), interfaces=(), nvram_name=None, seed_name=None,
-        in_appliance=final.FinalConfiguration(instance_id="1", hostname="a"),
-    )  # fmt: skip
-    both = decisions.Resolved(
-        template_id=None, template="web@1", servers=(server, dataclasses.replace(server, name="b")), cpus=1,
-        memory_bytes=1, pool="pool", is_seeded=False, is_agent_expected=False, changes=(), decided_at=None,
-    )  # fmt: skip
-    assert [(launch.name, launch.servers) for launch in both.launches] == [("a", ("a",)), ("b", ("b",))]
+def test_servers_that_read_no_seed_have_a_launch_each(stocked):
+    with_layout(stocked, has_cloud_init=False)
+    stocked.succeed(deploy(stocked, name="ci", count=2))
+    assert [adaptation.configuration.hostname for adaptation in stocked.adapter.adaptations] == ["ci-1", "ci-2"]
+    assert [step for step in stocked.steps if step.startswith(("adapt", "apply"))] == [
+        "adapt ci-1", "adapt ci-2", "apply ci-1", "apply ci-2"
+    ]  # fmt: skip
+    report = stocked.services.servers.get(OWNER, "ci-2").report
+    assert [(change.what, change.detail) for change in report if change.what == "host name"] == [("host name", "ci-2")]
 
 
 @pytest.mark.parametrize("event", ["begin", "inside", "end"])
@@ -124,7 +123,8 @@ def test_a_kill_at_any_new_step_loses_nothing(stocked, step, event):
     assert stocked.run() == 1
     assert stocked.outcome(started).state is operation.State.SUCCEEDED
     assert volume(stocked, "new").rstrip(b"\0").endswith(b"made for vda")
-    assert len(stocked.services.servers.get(OWNER, "new").report) == 1
+    report = stocked.services.servers.get(OWNER, "new").report
+    assert len([change for change in report if change.what == "vda"]) == 1
     assert stocked.leftovers() == CLEAN
 
 
@@ -245,3 +245,18 @@ def test_a_smaller_volume_is_refused_with_the_least_size_and_how_it_could_be(sto
         plan(stocked, volume_sizes={"vda": SIZE - 4096})
     with pytest.raises(errors.VolumeTooSmall, match="uses 512 KiB"):
         plan(stocked, volume_sizes={"vda": SIZE - 4096}, is_shrunk=True)
+
+
+def test_what_an_overlay_holds_beyond_the_volumes_end_is_not_applied():
+    data, zero = extent.Kind.DATA, extent.Kind.ZERO
+    changed = [extent.Extent(0, 5 << 20, data), extent.Extent(6 << 20, 4 << 20, zero), extent.Extent(12 << 20, 9, data)]
+    assert list(adapting._pieces(iter(changed), end=7 << 20)) == [
+        extent.Extent(0, 4 << 20, data), extent.Extent(4 << 20, 1 << 20, data), extent.Extent(6 << 20, 1 << 20, zero)
+    ]  # fmt: skip
+
+
+def test_a_guest_with_much_to_move_has_more_time():
+    move = adjustment.Move(number=2, from_bytes=1, to_bytes=2, size_bytes=10 << 30, content="ext4")
+    moving = adjustment.Repartition(target="vda", places=(), moves=(move,))
+    quick, slow = (adapting.deadline_seconds((), adjustment.Adaptation(actions=each)) for each in ((), (moving,)))
+    assert slow - quick == 2048

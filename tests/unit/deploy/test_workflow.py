@@ -328,9 +328,11 @@ def test_a_guest_that_leaves_its_network_alone_is_promised_no_address(stocked, w
     _with_guest(stocked, is_network_left_alone=True)
     with pytest.raises(errors.GuestLacks, match="leave the network alone"):
         stocked.deploy(interfaces=(requests.InterfaceRequest(**wish),))
-    plan = stocked.services.deployments.plan(OWNER, requests.DeployRequest(template="web", name="new"))
-    assert any("network stays as it was captured" in warning for warning in plan.warnings)
-    assert not any(line.startswith("interface") for line in plan.final_configuration)
+    plan = stocked.services.deployments.plan(
+        OWNER, requests.DeployRequest(template="web", name="new", interfaces=(requests.InterfaceRequest(),))
+    )
+    assert any("leave the network alone: it stays as it was captured" in warning for warning in plan.warnings)
+    assert not any(line.startswith("network of") for line in plan.final_configuration)
     _with_guest(stocked)
     plan = stocked.services.deployments.plan(OWNER, requests.DeployRequest(template="web", name="new"))
     assert plan.warnings == tuple(line for line in plan.warnings if "network" not in line)
@@ -412,7 +414,7 @@ def wired(site):
 def test_interfaces_of_the_template_are_only_left_out_where_networks_are_named(wired, wishes, networks):
     plan = wired.services.deployments.plan(OWNER, requests.DeployRequest(template="web", name="new", interfaces=wishes))
     assert [made.network for made in plan.servers[0].interfaces] == networks
-    assert len([line for line in plan.final_configuration if line.startswith("interface ")]) == len(networks)
+    assert len([line for line in plan.final_configuration if line.startswith("network of ")]) == len(networks)
     wired.succeed(wired.deploy(interfaces=wishes, is_started=False))
     assert [made.source for made in _new(wired).configuration.interfaces] == networks
 
@@ -424,9 +426,9 @@ def test_a_plan_tells_gateways_and_name_servers(wired):
     plan = wired.services.deployments.plan(
         OWNER, requests.DeployRequest(template="web", name="new", interfaces=(wish,))
     )
-    told = [line for line in plan.final_configuration if line.startswith("interface ")]
-    assert told[0].startswith("interface 1: 192.0.2.9/24; gateway 192.0.2.1; DNS 192.0.2.53, 9.9.9.9 (")
-    assert told[1].startswith("interface 2: DHCP (")
+    told = [line for line in plan.final_configuration if line.startswith("network of ")]
+    assert told[0].endswith(": 192.0.2.9/24; gateway 192.0.2.1; DNS 192.0.2.53, 9.9.9.9 (seed)")
+    assert told[1].endswith(": DHCP (seed)")
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ class Asked(Exception):
 def finish(tmp_path, program, *arguments, deadline_seconds=30.0, check_cancelled=lambda: None, told=None, **changed):
     runner = ["sh", "-c"] if program is HANGING else [sys.executable, "-c"]
     return appliance.finish(
-        (),
+        appliance.Job(drives=()),
         is_kvm_usable=False,
         work_directory=tmp_path / "work",
         deadline_seconds=deadline_seconds,
@@ -55,7 +55,10 @@ print(json.dumps({"progress": json.dumps([job, {name: os.environ[name] for name 
     with pytest.raises(errors.ApplianceFailed):
         finish(tmp_path, program, told=told, cache_directory=tmp_path / "kept")
     job, env = json.loads(told[0])
-    assert job == {"drives": [], "adaptation": None, "memory_mib": protocol.MEMORY_MIB}
+    wish = {"keep": [], "remove": []}
+    assert job == {
+        "drives": [], "adaptation": None, "is_uefi": False, "memory_mib": protocol.MEMORY_MIB, "wish": wish
+    }  # fmt: skip
     assert env == {
         "LIBGUESTFS_BACKEND": "direct",
         "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg",

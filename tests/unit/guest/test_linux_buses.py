@@ -2,7 +2,7 @@
 
 import pytest
 
-from estampe.guest import debian, linux_buses, memory
+from estampe.guest import linux_buses, linux_kind, memory
 
 MODULES = "/lib/modules/6.1.0-1-amd64"
 GUEST = {
@@ -23,7 +23,7 @@ def known(*without: str, **files: str) -> tuple[str, ...]:
 
 def test_a_guest_with_all_drivers_and_names_of_its_own_starts_from_both():
     assert known() == ("virtio-blk", "virtio-scsi")
-    facts = debian.Debian().facts(memory.MemoryAppliance(GUEST), root_kind="ext4")
+    facts = linux_kind.Linux().facts(memory.MemoryAppliance(GUEST), root_kind="ext4")
     assert facts.volume_buses == ("virtio-blk", "virtio-scsi")
 
 

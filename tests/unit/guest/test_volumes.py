@@ -234,10 +234,16 @@ def test_a_group_with_metadata_that_make_no_sense_is_left_out(meta):
 
 
 def test_a_subvolume_is_named_by_the_drive_that_was_added_and_not_by_the_kernels():
-    handle = Handle({"/dev/sda": {"DEVNAME": "/dev/sdb"}, "/dev/sdb": {"DEVNAME": "/dev/sda", "TYPE": "btrfs"}})
-    found = volumes.Volumes(handle, ["vda", "vdb"])
+    told = {
+        "/dev/sda": {"DEVNAME": "/dev/sdb"},
+        "/dev/sdb": {"DEVNAME": "/dev/sda", "TYPE": "LVM2_member"},
+        "/dev/vg0/root": {"TYPE": "btrfs"},
+    }
+    found = volumes.Volumes(Handle(told, lvs=["/dev/vg0/root"]), ["vda", "vdb"])
     found.contents()
     assert found.named_by_us("btrfsvol:/dev/sda/@") == "btrfsvol:/dev/sdb/@"
+    assert found.named_by_us("btrfsvol:/dev/vg0/root/@") == "btrfsvol:/dev/vg0/root/@"
     assert found.named_by_us("/dev/sda") == "/dev/sda"
     assert found.device_of("btrfsvol:/dev/sdb/@/deep") == "/dev/sdb"
+    assert found.device_of("btrfsvol:/dev/vg0/root/@") == "/dev/vg0/root"
     assert found.device_of("/dev/vg0/root") == "/dev/vg0/root"

@@ -110,8 +110,14 @@ def test_a_layout_survives_and_a_manifest_from_before_it_has_none():
     )  # fmt: skip
     made = _made(layout=cut)
     assert manifest.decode(manifest.encode(made), template="web@3") == made
-    older = _with_header(lambda header: header.pop("layout"))
-    assert manifest.decode(older, template="web@3").layout is None
+    older = _with_header(lambda header: [header.pop(name) for name in ("layout", "inventory")])
+    assert manifest.decode(older, template="web@3") == _made()
+
+
+def test_the_pieces_of_an_inventory_are_named_with_those_of_the_template():
+    made = _made(inventory=manifest.Blob(size_bytes=5, chunk_ids=((b"\7" * 32).hex(),)))
+    assert manifest.decode(manifest.encode(made), template="web@3") == made
+    assert list(made.chunks())[-1] == (b"\7" * 32, 5)
 
 
 def test_what_may_be_absent_may_be_absent():
@@ -202,6 +208,10 @@ def test_version_0_and_a_reserved_field_in_use_are_corrupt():
         lambda h: h["nvram"].update(size_bytes=-1),
         lambda h: h["nvram"].update(chunk_ids=["../../etc/passwd", "00" * 32]),
         lambda h: h["nvram"].update(chunk_ids=[]),
+        lambda h: h.update(inventory={"size_bytes": 1, "chunk_ids": []}),
+        lambda h: h.update(inventory={"size_bytes": -1, "chunk_ids": []}),
+        lambda h: h.update(inventory={"size_bytes": 1, "chunk_ids": ["../x"]}),
+        lambda h: h.update(inventory={"size_bytes": 65 * SIZE, "chunk_ids": ["00" * 32] * 65}),
     ],
 )
 def test_a_hostile_header_is_corrupt_though_its_digest_fits(change):

@@ -1,5 +1,6 @@
 """A store in memory with templates in it."""
 
+import dataclasses
 import datetime
 import itertools
 import random
@@ -24,12 +25,14 @@ class Templates:
         self.chunks = chunks.Chunks(self.store)
         self._numbers = itertools.count(1)
 
-    def add(self, plains: Sequence[bytes | None], nvram: bytes | None = None) -> manifest.Manifest:
+    def add(
+        self, plains: Sequence[bytes | None], nvram: bytes | None = None, inventory: bytes | None = None
+    ) -> manifest.Manifest:
         with self.store.writer() as writer:
             ids = [plain and self.chunks.put(writer, plain).chunk_id for plain in plains]
-            blob = None if nvram is None else chunks.put_blob(self.chunks, writer, nvram)
+            blob, listed = (data and chunks.put_blob(self.chunks, writer, data) for data in (nvram, inventory))
             writer.flush()
-        made = describe(ids, plains, blob, next(self._numbers))
+        made = dataclasses.replace(describe(ids, plains, blob, next(self._numbers)), inventory=listed)
         manifests.put(self.store, made)
         return made
 

@@ -22,6 +22,13 @@ def test_a_sound_store_is_sound(templates, plain):
     assert report.checked_bytes == sum(chunk.stored_bytes for chunk in templates.store.list_chunks())
 
 
+def test_a_missing_piece_of_an_inventory_hurts_its_template(templates, plain):
+    made = templates.add([plain(1)], inventory=b"lists")
+    templates.store.damage(codec.identify(b"lists"), None)
+    (found,) = _check(templates).damaged
+    assert (found.kind, found.templates) == (codec.Damage.MISSING, (made.template_id,))
+
+
 def test_damage_is_found_with_its_kind_and_the_templates_it_hurts(templates, plain):
     both = templates.add([plain(1), plain(2), plain(3)])
     one = templates.add([plain(1), plain(4)])

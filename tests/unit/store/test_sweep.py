@@ -16,17 +16,17 @@ def _sweep(templates, **options):
 
 def test_only_old_chunks_that_no_manifest_names_go(templates, plain):
     gone = templates.add([plain(1), plain(2), plain(3)])
-    templates.add([plain(2)], nvram=b"variables")
+    templates.add([plain(2)], nvram=b"variables", inventory=b"lists")
     templates.store.delete_manifest(gone.template_id)
     templates.now += 200
     orphan = templates.add([plain(4)])
     templates.store.delete_manifest(orphan.template_id)
     report = _sweep(templates)
-    assert _ids(templates) == {codec.identify(data) for data in (plain(2), plain(4), b"variables")}
+    assert _ids(templates) == {codec.identify(data) for data in (plain(2), plain(4), b"variables", b"lists")}
     assert (report.removed_chunks, report.kept_young_chunks, report.needed_chunks, report.manifests_read) == (
         2,
         1,
-        2,
+        3,
         1,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from estampe.guest import base, linux_network, windows_state
+from estampe.guest import base, linux_ways, windows_ways
 from estampe.guest.configuring import accounts, clock, commands, names, network, rc_conf, telling, windows
 from estampe.model import final
 
@@ -16,8 +16,9 @@ def configure(appliance: base.Appliance, wish: final.FinalConfiguration) -> list
 
     Raises: errors.ApplianceFailed: something is written, and something is not.
     """
-    if windows_state.find(appliance, "Windows", "System32") is not None:
-        return windows.configure(appliance, wish, is_generalised=windows_state.is_generalised(appliance))
+    if windows_ways.find(appliance, "/Windows/System32") is not None:
+        is_generalised = windows_ways.read(appliance).is_generalised is True
+        return windows.configure(appliance, wish, is_generalised=is_generalised)
     if appliance.is_file("/etc/rc.conf") and appliance.is_file("/etc/rc.subr"):
         return rc_conf.configure(appliance, wish)
     if not appliance.is_file("/etc/passwd"):
@@ -28,7 +29,7 @@ def configure(appliance: base.Appliance, wish: final.FinalConfiguration) -> list
 def _configure_linux(appliance: base.Appliance, wish: final.FinalConfiguration) -> list[final.Change]:
     changes = [
         *names.configure(appliance, wish),
-        *network.configure(appliance, wish, system=linux_network.system(appliance)),
+        *network.configure(appliance, wish, system=linux_ways.read(appliance, is_uefi=False).network),
         *accounts.configure(appliance, wish),
         *clock.configure(appliance, wish),
         *commands.configure(appliance, wish),

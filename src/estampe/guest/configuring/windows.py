@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from estampe.guest import base, windows_state
+from estampe.guest import base, windows_kind, windows_ways
 from estampe.guest.configuring import addressing, telling, unattend, windows_zones
 from estampe.model import final
 
 _FOLDER: Final = ("Windows", "Panther", "Unattend")
 # Setup looks here before it looks at the answer file that sysprep left in Panther (Windows Setup Automation Overview).
 _FILE: Final = "Unattend.xml"
-NOT_GENERALISED: Final = (
-    "Windows is not generalised, so it does not go through setup again: it keeps the source's name, addresses and "
-    "identity (SID); run `sysprep /generalize /oobe /shutdown` in the source and capture again"
-)
 
 
 def configure(appliance: base.Appliance, wish: final.FinalConfiguration, *, is_generalised: bool) -> list[final.Change]:
     """Place the answer file. Raises: errors.ApplianceFailed."""
     if not is_generalised:
-        return [telling.left(what, "not set", why=NOT_GENERALISED) for what in _wished(wish)]
+        return [telling.left(what, "not set", why=windows_kind.NOT_GENERALISED) for what in _wished(wish)]
     folder = _make_folder(appliance)
-    if old := windows_state.find(appliance, *_FOLDER, _FILE):
+    if old := windows_ways.find(appliance, f"{folder}/{_FILE}"):
         appliance.remove(old)
     path = f"{folder}/{_FILE}"
     appliance.write(path, unattend.build(wish))
@@ -83,7 +79,7 @@ def _left(wish: final.FinalConfiguration) -> list[final.Change]:
 def _make_folder(appliance: base.Appliance) -> str:
     """C:/Windows/Panther/Unattend by the names that the folders have; what is missing is made."""
     place = ""
-    for nth, name in enumerate(_FOLDER, start=1):
-        place = windows_state.find(appliance, *_FOLDER[:nth]) or f"{place}/{name}"
+    for name in _FOLDER:
+        place = windows_ways.find(appliance, f"{place}/{name}") or f"{place}/{name}"
     appliance.make_directory(place)
     return place

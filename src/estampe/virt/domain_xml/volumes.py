@@ -85,10 +85,11 @@ def _note_dropped(volume: base.NewVolume, before: ET.Element, dropped: list[str]
 
 def _seed(path: str, taken: set[str]) -> ET.Element:
     """First-boot data, on virtio: kernels made for clouds have no AHCI."""
+    virtio = {target for target in taken if target.startswith("vd")}  # whatever is on other buses is in nobody's way
     element = ET.Element("disk", type="file", device="disk")
     ET.SubElement(element, "driver", name="qemu", type="raw")
     ET.SubElement(element, "source", file=path)
-    ET.SubElement(element, "target", dev=next(free_targets(taken)), bus="virtio")
+    ET.SubElement(element, "target", dev=next(free_targets(virtio)), bus="virtio")
     ET.SubElement(element, "readonly")
     return element
 

@@ -1,11 +1,12 @@
-"""Sealing a guest of the Debian family, on a guest in memory."""
+"""Sealing a Linux guest, on a guest in memory."""
 
 # ruff: noqa: S108 - temporary files of the guest
 
 import pytest
 
 from estampe import errors
-from estampe.guest import debian, kinds, memory
+from estampe.guest import kinds, linux_kind, memory, windows_kind
+from estampe.model import guest as guests
 
 CLOUD_CFG = """\
 datasource_list: [ NoCloud, None ]
@@ -54,7 +55,8 @@ CLOUD = {
     "/etc/netplan/50-cloud-init.yaml": "network: {ethernets: {eth0: {addresses: [192.0.2.5/24]}}}",
 }
 GROW = {"/usr/bin/growpart": "sh", "/sbin/sfdisk": "elf", "/sbin/resize2fs": "elf", "/usr/sbin/qemu-ga": "elf"}
-UNIT = "/etc/systemd/system/estampe-ssh-host-keys.service"
+UNIT = "/etc/systemd/system/estampe-identity.service"
+JOB = "/etc/estampe/estampe-identity.sh"
 
 
 def guest(*parts, links=None, without=()):
@@ -62,12 +64,12 @@ def guest(*parts, links=None, without=()):
     return memory.MemoryAppliance(files, links=links)
 
 
-def seal(appliance):
-    return debian.Debian().seal(appliance)
+def seal(appliance, **wish):
+    return linux_kind.Linux().seal(appliance, guests.SealingWish(**wish))
 
 
 def facts(appliance, root_kind="ext4"):
-    return debian.Debian().facts(appliance, root_kind=root_kind)
+    return linux_kind.Linux().facts(appliance, root_kind=root_kind)
 
 
 def test_what_identifies_the_source_goes_and_the_rest_stays():
@@ -149,9 +151,38 @@ def test_without_a_cloud_init_that_makes_host_keys_a_unit_does(cloud):
     appliance = guest(cloud)
     actions = seal(appliance).actions
     assert f"added {UNIT}: the first boot makes new SSH host keys" in actions
-    assert "ssh-keygen -A" in appliance.read(
-        "/etc/systemd/system/multi-user.target.wants/estampe-ssh-host-keys.service"
+    assert "ssh-keygen -A\n" in appliance.read(JOB)
+    assert "Before=ssh.service sshd.service" in appliance.read(
+        "/etc/systemd/system/multi-user.target.wants/estampe-identity.service"
     )
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"/usr/lib/systemd/system/sshd-keygen@.service": ""},
+        {"/usr/lib/systemd/system/sshdgenkeys.service": ""},
+        {"/usr/sbin/sshd-gen-keys-start": ""},
+        {"/etc/init.d/sshd": "start() { ssh-keygen -A; }"},
+    ],
+)
+def test_host_keys_that_the_guest_makes_by_itself_need_no_unit(way):
+    appliance = guest(way)
+    actions = seal(appliance).actions
+    assert not appliance.exists("/etc/ssh/ssh_host_ed25519_key")
+    assert any(line.endswith(f"{next(iter(way))} makes new ones") for line in actions)
+    assert not appliance.exists(UNIT)
+
+
+@pytest.mark.parametrize(
+    ("init", "place"),
+    [({"/etc/runlevels/default/x": ""}, "/etc/runlevels/default"), ({"/etc/rc3.d/S02ssh": ""}, "/etc/rc3.d")],
+)
+def test_without_systemd_an_init_script_makes_host_keys(init, place):
+    appliance = guest(init, without=("/usr/lib/systemd/systemd",))
+    seal(appliance)
+    assert [path for path in appliance.glob(f"{place}/*") if path.endswith("estampe-identity")]
+    assert "ssh-keygen -A\n" in appliance.read(JOB)
 
 
 def test_host_keys_that_nothing_would_renew_are_kept_and_told():
@@ -207,11 +238,66 @@ def test_a_static_address_of_the_source_is_told(path, text):
     assert any(line.startswith(f"kept {path}: it sets a static address") for line in seal(guest({path: text})).notes)
 
 
-def test_an_iscsi_initiator_gets_a_new_name():
-    path = "/etc/iscsi/initiatorname.iscsi"
-    appliance = guest({path: "InitiatorName=iqn.1993-08.org.debian:01:abc\n"})
+INITIATOR = "/etc/iscsi/initiatorname.iscsi"
+INITIATORS = {INITIATOR: "InitiatorName=iqn.1993-08.org.debian:01:abc\n"}
+NVME = {"/etc/nvme/hostnqn": "nqn.2014-08.org.nvmexpress:uuid:1", "/etc/nvme/hostid": "1"}
+
+
+def test_debians_iscsi_initiator_asks_for_a_new_name():
+    appliance = guest(INITIATORS, {"/usr/lib/open-iscsi/startup-checks.sh": ""})
     seal(appliance)
-    assert appliance.read(path) == "GenerateName=yes\n"
+    assert appliance.read(INITIATOR) == "GenerateName=yes\n"
+
+
+def test_an_iscsi_initiator_is_renewed_by_the_guests_unit_or_by_ours():
+    own, ours = (
+        guest(INITIATORS, {path: ""}) for path in ("/usr/lib/systemd/system/iscsi-init.service", "/sbin/iscsi-iname")
+    )
+    seal(own)
+    seal(ours)
+    assert not own.exists(INITIATOR)
+    assert "iscsi-iname" not in own.read(JOB)
+    assert not ours.exists(INITIATOR)
+    assert f'echo "InitiatorName=$(iscsi-iname)" > {INITIATOR}' in ours.read(JOB)
+
+
+def test_the_nvme_host_name_is_renewed_where_the_guest_can():
+    able, unable = guest(NVME, {"/usr/sbin/nvme": "elf"}), guest(NVME)
+    seal(able)
+    notes = seal(unable).notes
+    assert not able.glob("/etc/nvme/*")
+    assert "nvme gen-hostnqn > /etc/nvme/hostnqn" in able.read(JOB)
+    assert unable.exists("/etc/nvme/hostnqn")
+    assert any("NVMe host name" in line for line in notes)
+
+
+def test_a_name_that_nothing_would_make_again_is_kept_and_told():
+    appliance = guest(INITIATORS)
+    assert any(INITIATOR in line for line in seal(appliance).notes)
+    assert appliance.exists(INITIATOR)
+
+
+# --- what people wish otherwise --------------------------------------------------------------------------------------------
+
+
+def test_what_is_to_be_kept_is_kept_and_told():
+    keep = ("/etc/machine-id", "/var/log", "/etc/ssh/ssh_host_*", "/tmp/x/y", "/var/cache/apt/archives/*.deb")
+    appliance = guest()
+    done = seal(appliance, keep=keep)
+    for path in ("/var/log/syslog.1", "/etc/ssh/ssh_host_ed25519_key", "/tmp/x/y", "/var/cache/apt/archives/nginx.deb"):
+        assert appliance.exists(path)
+    assert appliance.read("/etc/machine-id").strip()
+    assert appliance.read("/var/log/syslog") == "lines"
+    assert not appliance.exists("/tmp/.X0-lock")
+    assert any(line.startswith("kept as asked: ") for line in done.notes)
+    assert not any("machine-id" in line or "/var/log" in line for line in done.actions)
+
+
+def test_what_is_to_go_besides_goes_unless_it_is_to_be_kept():
+    appliance = guest({"/srv/app/token": "secret", "/srv/app/cache/a": "x", "/srv/app/cache/b": "x"})
+    done = seal(appliance, remove=("/srv/app/token", "/srv/app/cache"), keep=("/srv/app/cache/b",))
+    assert appliance.files("/srv/app") == ["/srv/app/cache/b"]
+    assert any(line.startswith("removed what was asked for: ") for line in done.actions)
 
 
 def test_logs_behind_an_absolute_link_are_reached():
@@ -274,13 +360,41 @@ def test_cloud_configuration_that_makes_no_sense_counts_as_empty(text):
 @pytest.mark.parametrize(
     ("os_type", "distribution", "name"),
     [
-        ("linux", "debian", "debian"),
-        ("linux", "ubuntu", "debian"),
-        ("linux", "fedora", None),
-        ("windows", "windows", None),
+        ("linux", "debian", "linux"),
+        ("linux", "fedora", "linux"),
+        ("linux", "unknown", "linux"),
+        ("windows", "windows", "windows"),
+        ("freebsd", "freebsd", None),
         ("hurd", "debian", None),
     ],
 )
 def test_the_kind_is_found_by_what_inspection_says(os_type, distribution, name):
     found = kinds.find(os_type, distribution)
     assert (found.name if found else None) == name
+
+
+def test_every_familys_package_cache_goes():
+    caches = {
+        f"/var/cache/{path}": "x"
+        for path in ("dnf/a/b.rpm", "yum/x86_64/c.rpm", "zypp/packages/repo/d.rpm", "pacman/pkg/e.zst", "apk/f.apk")
+    }
+    appliance = guest(caches)
+    seal(appliance)
+    assert not any(appliance.exists(path) for path in caches)
+
+
+HIVE = "/Windows/System32/config/SOFTWARE"
+STATE = r"Microsoft\Windows\CurrentVersion\Setup\State\ImageState"
+
+
+def windows(state):
+    return memory.MemoryAppliance({HIVE: "regf", "/secret": "x"}, registry={HIVE: {STATE: state}})
+
+
+def test_windows_is_sealed_by_its_own_sysprep_or_not_at_all():
+    kind = windows_kind.Windows()
+    generalised = windows("IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE")
+    assert kind.why_not_sealed(generalised) is None
+    kind.seal(generalised, guests.SealingWish(remove=("/secret",)))
+    assert not generalised.exists("/secret")
+    assert "sysprep" in (kind.why_not_sealed(windows("IMAGE_STATE_COMPLETE")) or "")
