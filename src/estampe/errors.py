@@ -117,10 +117,12 @@ class AccountAmbiguous(Invalid):
 
 class VolumeTooSmall(Invalid):
     code = "volume-too-small"
-    message = (
-        "volume {volume} cannot be {asked}: the template's volume is {least}, and a volume is never made smaller; "
-        "ask for {least} or more"
-    )
+    message = "volume {volume} cannot be {asked}: {why}; ask for {least} or more"
+
+
+class CannotGrow(Invalid):
+    code = "cannot-grow"
+    message = "{what} cannot be given more space: {why}; what can here: {known}; --no-grow leaves the space unused"
 
 
 class BelowLeast(Invalid):

@@ -47,7 +47,7 @@ from estampe.db import (
     templates,
 )
 from estampe.db import sharing as sharing_rows
-from estampe.deploy import confirm, resolve, seed
+from estampe.deploy import adapting, confirm, resolve, seed
 from estampe.deploy import service as deploy_service
 from estampe.deploy import workflow as deploy_workflow
 from estampe.jobs import base as jobs
@@ -148,6 +148,7 @@ class Adapters:
     store: stores.Store
     host: virt.Host
     engine: jobs.Engine
+    adapter: adapting.Adapting | None = None  # None: the appliance of this host
 
 
 def install(settings: config.Settings, *, observer: jobs.StepObserver | None = None) -> Installation:
@@ -259,6 +260,13 @@ class _Ground:
             work_directory=self.places.work,
             sockets=self.places.sockets,
             threads=settings.threads,
+            adapter=self.adapters.adapter
+            or adapting.Adapter(
+                store_location=str(settings.store),
+                is_kvm_usable=lambda: is_kvm_usable(settings),
+                cache_directory=self.places.appliance,
+                threads=settings.threads,
+            ),
             confirmer=confirm.Confirmer(
                 host=host, timeout_seconds=settings.confirm_timeout_seconds, clock=self.clock, wait=self.wait
             ),

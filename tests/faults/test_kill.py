@@ -5,14 +5,16 @@ Which steps there are is what an undisturbed run is seen to do, so that a new st
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import shutil
+import subprocess
 import time
 
 import pytest
 from tests.faults import bench as benches
-from tests.faults import left
+from tests.faults import left, lives
 from tests.faults import site as sites
 
 pytestmark = [pytest.mark.requires_libvirt, pytest.mark.requires_qemu, pytest.mark.requires_root]
@@ -310,6 +312,53 @@ def test_a_capture_killed_before_while_and_after_its_copy_is_sealed(daemons, sit
         bench.nothing_is_left()
     for directory in sockets:  # where libguestfs puts its sockets: what nobody but a clean end of the appliance removes
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.mark.requires_appliance
+def test_a_deploy_killed_before_while_and_after_its_volumes_are_adapted(daemons, site, kills):
+    bench = benches.Bench(daemons, site)
+    server = site.add_server("debian", sites.debian)
+    bench.before = left.files(site)
+    template = bench.run("capture", server=server.name)["result"]["template_id"]
+    name = f"{site.token}-print"
+    adapt, apply = f"adapt {name}", f"apply {name}"  # the guest reads no seed: its configuration is its own
+    size_bytes = 96 * sites.MIB
+    places = ("adapt, begin, and /run emptied as by a power cut", "while the appliance runs", "adapt, end")
+    with bench.case(kills, "deploy, adapted", *places, "apply, begin", "apply, end"):
+        bench.life.arm(adapt, "begin", "kill")
+        request = {"template": template, "name": name, "is_started": False, "volume_sizes": {"vda": size_bytes}}
+        with contextlib.suppress(lives.Killed):
+            bench.life.ask("deploy", **request)
+        bench.life.await_death()
+        shutil.rmtree(site.run_directory)
+        bench.restart()
+        assert sites.eventually(lambda: left.appliance_sockets(site), timeout_seconds=240)
+        sockets = left.appliance_sockets(site)
+        time.sleep(random.Random(SEED + 2).uniform(0, 3))
+        bench.life.kill()
+        left.nothing_runs(site)
+        for step, event in ((adapt, "end"), (apply, "begin"), (apply, "end")):
+            with contextlib.suppress(lives.Killed):
+                bench.restart((step, event, "kill"))
+            bench.life.await_death()
+        bench.restart()
+        ended = bench.see_end()
+        assert ended["state"] == "succeeded", ended
+        (path,) = [path for path in site.pool.iterdir() if path.name.startswith(name)]
+        _is_grown(path, size_bytes)
+        assert sites.guest_file(path, "/etc/hostname").strip() == name
+        bench.delete_server(name)
+        bench.nothing_is_left()
+    for directory in sockets:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _is_grown(path, size_bytes):
+    """The file system on the volume is whole, and as large as the volume."""
+    subprocess.run(["e2fsck", "-fn", path], check=True, capture_output=True, timeout=60)
+    told = subprocess.run(["dumpe2fs", "-h", path], check=True, capture_output=True, text=True, timeout=60).stdout
+    facts = dict(line.split(":", 1) for line in told.splitlines() if ":" in line)
+    assert int(facts["Block count"]) * int(facts["Block size"]) == size_bytes
 
 
 def _is_sealed_template(site, ended):

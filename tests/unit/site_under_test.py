@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import datetime
+import json
 import random
 import shutil
 import uuid
@@ -12,8 +13,9 @@ from estampe import config, wiring
 from estampe.capture import request as capture_request
 from estampe.db import database
 from estampe.deploy import request as deploy_request
+from estampe.guest import base as guest
 from estampe.jobs import memory as memory_engine
-from estampe.model import account, configuration, manifest, operation
+from estampe.model import account, configuration, final, manifest, operation
 from estampe.store import chunks, manifests
 from estampe.store import memory as memory_store
 from estampe.virt import base as virt
@@ -22,6 +24,33 @@ from estampe.virt import fake
 OWNER = account.DEFAULT_ACCOUNT_ID
 CHUNK = 64 * 1024
 SIZE = 20 * CHUNK + 512
+
+
+class FakeAdapter:
+    """See deploy.adapting.Adapting: an overlay is a file that says what is to be written where; each volume gets a mark."""
+
+    def __init__(self) -> None:
+        self.adaptations = []
+        self.failure: Exception | None = None
+
+    def adapt(self, found, volumes, adaptation, *, place, check_cancelled, tell):
+        tell("at it")
+        check_cancelled()
+        if self.failure is not None:
+            raise self.failure
+        self.adaptations.append(adaptation)
+        place.directory.mkdir(parents=True, exist_ok=True)
+        for volume in volumes:
+            place.overlay(volume.target).write_text(json.dumps([volume.size_bytes - 16, f"made for {volume.target}"]))
+        wish = adaptation.configuration
+        name = final.Change(what="host name", means=final.Means.APPLIANCE, detail=wish.hostname if wish else "")
+        return guest.Adapted(changes=(name,) if wish else ())
+
+    def apply(self, path, writer, *, sockets, advance, check_cancelled):
+        offset, mark = json.loads(path.read_text())
+        check_cancelled()
+        writer.write(offset, mark.encode())
+        writer.flush()
 
 
 class Site:
@@ -42,6 +71,7 @@ class Site:
         self.store = memory_store.MemoryStore(chunk_size_bytes=CHUNK)
         self.steps: list[str] = []
         self.engine = memory_engine.MemoryEngine(observer=self._observe)
+        self.adapter = FakeAdapter()
         self.places = wiring.Places.make(self.settings)
         self._kill: tuple[str, str] | None = None
         if isinstance(migrated, Path):
@@ -55,7 +85,9 @@ class Site:
             self.steps.append(step)
 
     def _start_daemon(self) -> None:
-        adapters = wiring.Adapters(db=self.db, store=self.store, host=self.host, engine=self.engine)
+        adapters = wiring.Adapters(
+            db=self.db, store=self.store, host=self.host, engine=self.engine, adapter=self.adapter
+        )
         self.installation = wiring.wire(
             self.settings, self.places, adapters, closing=contextlib.ExitStack(),
             clock=lambda: self.now, wait=self._pass, now=lambda: self.today,

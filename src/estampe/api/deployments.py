@@ -13,6 +13,8 @@ router = fastapi.APIRouter(prefix="/deployments", tags=["deployments"], route_cl
 _ERRORS = (
     errors.InvalidName,
     errors.VolumeTooSmall,
+    errors.CannotGrow,
+    errors.VolumeNotFound,
     errors.TemplateNotFound,
     errors.NameInUse,
     errors.NoSpace,

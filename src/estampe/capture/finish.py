@@ -37,6 +37,7 @@ class Copy:
     size_bytes: int
     table: Path
     finished_table: Path
+    sector_size_bytes: int = 512  # the logical one of the volume
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,7 @@ def _drive(copy: Copy, socket: Path, workspace: Path) -> appliance.Drive:
     path = overlay_path(workspace, copy.target)
     path.unlink(missing_ok=True)  # a step that was cut off runs again, from the copy as it was
     overlay.create(path, backing_socket=socket, size_bytes=copy.size_bytes)
-    return appliance.Drive(target=copy.target, overlay=path)
+    return appliance.Drive(target=copy.target, overlay=path, sector_size_bytes=copy.sector_size_bytes)
 
 
 def overlay_path(workspace: Path, target: str) -> Path:

@@ -151,7 +151,10 @@ class CaptureWorkflow:
         if not request.is_sealed:
             return _Finished(told=guest.Finished(guest=None, sealing=finish.not_sealed("sealing was not asked for")))
         place, check_cancelled = self._place(work), work.progress.check_cancelled
-        copies = [place.copy_of(each.target, each.size_bytes) for each in seen.volumes]
+        sectors = {each.target: each.sector_size_bytes for each in seen.configuration.volumes}
+        copies = [
+            place.copy_of(each.target, each.size_bytes, sector_size_bytes=sectors[each.target]) for each in seen.volumes
+        ]
         place.make()  # again: a power cut since the copy has emptied /run, where the sockets are
         work.progress.phase("inspecting, sealing and trimming the copy")
         told = self.finisher.run(

@@ -38,11 +38,12 @@ class Workspace:
         """There from the moment the guest may have been asked to shut down."""
         return self.directory / "shutdown-requested"
 
-    def copy_of(self, target: str, size_bytes: int) -> finish.Copy:
+    def copy_of(self, target: str, size_bytes: int, *, sector_size_bytes: int = 512) -> finish.Copy:
         """The captured volume `target`: where its tables are."""
         return finish.Copy(
             target=target,
             size_bytes=size_bytes,
             table=self.directory / f"{target}.table",
             finished_table=self.directory / f"{target}.finished.table",
+            sector_size_bytes=sector_size_bytes,
         )

@@ -38,6 +38,32 @@ def deploy_template(
         list[str] | None,
         typer.Option("--volume", metavar="TARGET=SIZE", help="Make a volume larger, as vda=40GiB; may be repeated."),
     ] = None,
+    grown: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grow",
+            metavar="WHAT",
+            help="What gets a larger volume's space: a partition (vda2), a whole volume (vdb), a logical volume (lv:vg0/data); may be repeated. [default: the root file system, else what comes last]",
+        ),
+    ] = None,
+    is_not_grown: Annotated[bool, typer.Option("--no-grow", help="Leave a larger volume's space unused.")] = False,
+    is_shrunk: Annotated[
+        bool, typer.Option("--shrink", help="Let --volume make volumes smaller, by moving ext4 and btrfs together.")
+    ] = False,
+    new_volumes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--add-volume",
+            metavar="NAME=SIZE[,KIND[,MOUNT]]",
+            help="A further volume, as data=20GiB,ext4,/srv; may be repeated. [default: blank, not mounted]",
+        ),
+    ] = None,
+    left_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--without", metavar="TARGET", help="Leave a volume of the template out, as vdb; may be repeated."
+        ),
+    ] = None,
     volume_format: Annotated[
         str | None,
         typer.Option(
@@ -165,6 +191,7 @@ def deploy_template(
       estampe deploy web@3 web-02 --volume vda=40GiB --cpus 4 --memory 8GiB --dry-run
       estampe deploy web web-02 --network lan --address 192.0.2.10/24 --gateway 192.0.2.1 --dns 192.0.2.53
       estampe deploy web web-02 --network lan --network bridge:br0 --address 2=198.51.100.7/24
+      estampe deploy db db-02 --volume vdb=200GiB --grow lv:vg0/data --add-volume log=20GiB,xfs,/var/log/db
       estampe deploy web web-02 --fqdn web-02.example.org --address 192.0.2.10/24 --address dhcp6 --route 10.0.0.0/8,192.0.2.254
       estampe deploy web web-02 --user ana:groups=docker,key=ana.pub,sudo --timezone Europe/Paris --run "systemctl enable --now app"
       estampe deploy web ci --count 10 --ssh-key ~/.ssh/id_ed25519.pub --no-wait
@@ -204,6 +231,11 @@ def deploy_template(
         seed_format=seed_format,
         is_started=not is_not_started,
         is_tuned=not is_untuned,
+        grown=grown or [],
+        is_grown=not is_not_grown,
+        is_shrunk=is_shrunk,
+        left_out=left_out or [],
+        new_volumes=values.new_volumes(new_volumes or [], option="--add-volume"),
     )
     with client.Client() as daemon:
         if is_dry_run:
@@ -265,7 +297,7 @@ def _volumes(plan: deploy.DeployPlan) -> list[str]:
     rows: list[tuple[Any, ...]] = [
         (
             volume.target,
-            units.format_bytes(volume.template_size_bytes),
+            units.format_bytes(volume.template_size_bytes) if volume.template_size_bytes else "new",
             units.format_bytes(volume.size_bytes),
             units.format_bytes(volume.data_bytes),
             volume.format,

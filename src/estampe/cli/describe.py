@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from estampe.schemas import configuration
+    from estampe.schemas import report as reports
 
 
 def recorded_configuration(recorded: configuration.Configuration) -> list[str]:
@@ -26,6 +27,18 @@ def recorded_configuration(recorded: configuration.Configuration) -> list[str]:
 def section(title: str, lines: Sequence[str]) -> list[str]:
     """An empty line, the title, and the lines below it; nothing where there are none."""
     return ["", f"{title}:", *(f"  {line}" for line in lines)] if lines else []
+
+
+def report(changes: Sequence[reports.ReportedChange]) -> list[str]:
+    """A line for each change of a deployed server: by which means, and for what was left, why."""
+    return [
+        text.plain(
+            f"{each.what}: {each.detail} ({each.means})"
+            if each.why is None
+            else f"! {each.what}: {each.detail}: {each.why}"
+        )
+        for each in changes
+    ]
 
 
 def _machine(recorded: configuration.Configuration) -> list[str]:

@@ -219,4 +219,5 @@ def _details(found: server.ServerDetail) -> list[str]:
     )
     if found.configuration is not None:
         lines += describe.recorded_configuration(found.configuration)
+    lines += describe.section("changed by its deploy", describe.report(found.report or ()))
     return lines

@@ -60,6 +60,7 @@ def _deploy(result: dict[str, Any]) -> list[str]:
         known = ", ".join(str(address) for address in addresses) if isinstance(addresses, list | tuple) else ""
         parts = [str(server.get("name", "?")), known, str(server.get("detail") or "")]
         told.append(text.plain("  " + ": ".join(part for part in parts if part)))
+        told.extend(_reported(change) for change in _dicts(server.get("report")))
     told.extend(
         text.plain(f"  changed: {change.get('what')}: {change.get('was')} -> {change.get('now')} ({change.get('why')})")
         for change in _dicts(result.get("changes"))
@@ -68,6 +69,13 @@ def _deploy(result: dict[str, Any]) -> list[str]:
     warnings = result.get("warnings")
     told.extend(text.plain(f"  ! {each}") for each in (warnings if isinstance(warnings, list | tuple) else []))
     return told
+
+
+def _reported(change: dict[str, Any]) -> str:
+    what, detail, why = change.get("what"), change.get("detail"), change.get("why")
+    return text.plain(
+        f"    {what}: {detail} ({change.get('means')})" if why is None else f"    ! {what}: {detail}: {why}"
+    )
 
 
 def _setting(setting: dict[str, Any]) -> str:

@@ -49,6 +49,20 @@ def volume_sizes(texts: Sequence[str], *, option: str) -> dict[str, int]:
     return sizes
 
 
+def new_volumes(texts: Sequence[str], *, option: str) -> list[dict[str, object]]:
+    """Fields of new volumes by `data=20GiB,ext4,/srv`. Raises: errors.InvalidRequest, errors.InvalidSize."""
+    return [_new_volume(text, option=option) for text in texts]
+
+
+def _new_volume(text: str, *, option: str) -> dict[str, object]:
+    name, equals, rest = text.partition("=")
+    size, *more = rest.split(",", 2)
+    if not equals or not name:
+        raise errors.InvalidRequest(field=option, problem=f"{text!r} is no new volume, as data=20GiB,ext4,/srv")
+    given = dict(zip(("kind", "mount_point"), more, strict=False))
+    return {"name": name, "size_bytes": units.parse_size(size)} | {key: value for key, value in given.items() if value}
+
+
 def by_interface(texts: Sequence[str], *, option: str) -> dict[int, list[str]]:
     """Values by number of the interface, from 1: `2=192.0.2.1` is for the second, `192.0.2.1` for the first.
 

@@ -96,6 +96,7 @@ servers: Final = sa.Table(
     sa.Column("volume_bytes", sa.BigInteger, nullable=True),
     # By which way the account of the server saw the template, where that is another's: shared or public.
     sa.Column("template_scope", sa.Text, nullable=True),
+    sa.Column("report", sa.JSON(none_as_null=True), nullable=True),
 )
 
 templates: Final = sa.Table(

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from estampe import errors
 from estampe.db import database, schema
-from estampe.model import server
+from estampe.model import final, record, server
 
 _table = schema.servers
 
@@ -45,7 +45,7 @@ class Servers:
                     id=self._new_id(), owner_id=owner_id, domain_uuid=domain_uuid, name=name, template_id=None,
                     created_at=self._clock(),
                 )  # fmt: skip
-                connection.execute(sa.insert(_table).values(dataclasses.asdict(found)))
+                connection.execute(sa.insert(_table).values(_row(found)))
             elif found.name != name:
                 connection.execute(sa.update(_table).where(_table.c.id == found.id).values(name=name))
                 found = dataclasses.replace(found, name=name)
@@ -59,10 +59,10 @@ class Servers:
         with self._db.write() as connection:
             found = _find(connection, _table.c.domain_uuid == new.domain_uuid)
             if found is None:
-                connection.execute(sa.insert(_table).values(dataclasses.asdict(new)))
+                connection.execute(sa.insert(_table).values(_row(new)))
                 return new
             kept = dataclasses.replace(new, id=found.id, created_at=found.created_at)
-            connection.execute(sa.update(_table).where(_table.c.id == found.id).values(dataclasses.asdict(kept)))
+            connection.execute(sa.update(_table).where(_table.c.id == found.id).values(_row(kept)))
             return kept
 
     def assign(self, server_id: uuid.UUID, owner_id: uuid.UUID) -> server.Server:
@@ -117,5 +117,13 @@ def _find(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> serve
     return None if row is None else _server(row)
 
 
+def _row(new: server.Server) -> dict[str, object]:
+    report = None if new.report is None else [record.dump(change) for change in new.report]
+    return dataclasses.asdict(new) | {"report": report}
+
+
 def _server(row: sa.Row[tuple[object, ...]]) -> server.Server:
-    return server.Server(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+    fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+    report = fields.pop("report")
+    changes = None if report is None else tuple(record.load(final.Change, change) for change in report)
+    return server.Server(**fields, report=changes)

@@ -44,5 +44,6 @@ def rebuild(
         template_id=str(resolved.template_id),
         template_name=resolved.template,
         tuning=resolved.tuning,
+        left_out=resolved.left_out,
     )
     return domain_xml.rebuild(found.configuration.domain_xml, new, host.capabilities())

@@ -35,8 +35,8 @@ class Hydrator:
     def hydrate(self, table: chunk.ChunkTable, writers: Sequence[block.VolumeWriter], *, size_bytes: int) -> None:
         """Write the volume of `size_bytes` that `table` describes to every writer, and flush them.
 
-        What the table does not name, up to each writer's end, reads as zeros afterwards. Writing again what was written
-        before is harmless: a step that was cut off runs again.
+        What the table does not name, up to each writer's end, reads as zeros afterwards; what lies beyond it is left out.
+        Writing again what was written before is harmless: a step that was cut off runs again.
 
         Raises: errors.ChunkCorrupt, errors.ChunkMissing, errors.NoSpace, errors.BlockIOFailed.
         """
@@ -44,9 +44,10 @@ class Hydrator:
         def work(item: tuple[int, bytes]) -> None:
             index, chunk_id = item
             length = chunk.chunk_length(index, size_bytes=size_bytes, chunk_size_bytes=self.chunk_size_bytes)
-            plain = self.chunks.get(chunk_id, length)
+            offset, plain = index * self.chunk_size_bytes, self.chunks.get(chunk_id, length)
             for writer in writers:
-                _write_sparse(writer, index * self.chunk_size_bytes, plain)
+                held = plain[: max(0, writer.size_bytes - offset)]  # of a volume that is smaller than the template's
+                write_sparse(writer, offset, held, is_zeroed=writer.is_zeroed)
                 self.advance(length)
 
         self._zero_gaps(table, [writer for writer in writers if not writer.is_zeroed], size_bytes)
@@ -80,7 +81,7 @@ def gaps(table: chunk.ChunkTable, *, size_bytes: int, chunk_size_bytes: int, end
     """Ranges of a volume of `size_bytes` that no chunk of `table` (whose volume ends at `end`) covers."""
     offset = 0
     for run in table.runs:
-        start = run.first * chunk_size_bytes
+        start = min(run.first * chunk_size_bytes, size_bytes)
         if start > offset:
             yield extent.Extent(offset, start - offset, extent.Kind.ZERO)
         offset = min((run.first + run.count) * chunk_size_bytes, end)
@@ -88,13 +89,13 @@ def gaps(table: chunk.ChunkTable, *, size_bytes: int, chunk_size_bytes: int, end
         yield extent.Extent(offset, size_bytes - offset, extent.Kind.ZERO)
 
 
-def _write_sparse(writer: block.VolumeWriter, offset: int, plain: bytes) -> None:
-    """Write all but whole grains of zeros, which are only zeroed where the volume is not zeros already."""
+def write_sparse(writer: block.VolumeWriter, offset: int, plain: bytes, *, is_zeroed: bool) -> None:
+    """Write all but whole grains of zeros, which are only zeroed where the range is not zeros already."""
     view = memoryview(plain)
     for run in extent.merge(_grains(plain)):
         if run.kind is extent.Kind.DATA:
             writer.write(offset + run.offset, view[run.offset : run.end])
-        elif not writer.is_zeroed:
+        elif not is_zeroed:
             writer.zero(offset + run.offset, run.length)
 
 

@@ -23,6 +23,16 @@ class InterfaceRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewVolumeRequest:
+    """A volume that the template does not have."""
+
+    name: str  # the guest sees it as the volume's serial number
+    size_bytes: int
+    kind: str | None = None  # of the file system that is made on it, or swap; None: blank
+    mount_point: str | None = None  # entered into the guest's fstab
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeployRequest:
     """Asked by a person or program. With count > 1 the servers are NAME-1 ... NAME-N."""
 
@@ -48,6 +58,13 @@ class DeployRequest:
     seed_format: final.SeedFormat | None = None  # None: the one that the guest's reader takes
     is_started: bool = True
     is_tuned: bool = True  # False: none of the template's tuned settings
+    grown: tuple[
+        str, ...
+    ] = ()  # what gets the space of larger volumes: vda2, vdb, lv:vg0/data; empty: root, or what comes last
+    is_grown: bool = True  # False: nothing gets it
+    is_shrunk: bool = False  # whether volumes may become smaller than the template's
+    left_out: tuple[str, ...] = ()  # targets of the template's volumes that the servers do not get
+    new_volumes: tuple[NewVolumeRequest, ...] = ()
 
     def wished_interfaces(self, recorded: int) -> tuple[InterfaceRequest, ...]:
         """One wish for each interface of a server whose template has `recorded` of them.

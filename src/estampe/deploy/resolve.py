@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from estampe import errors
-from estampe.deploy import definition, resources, sizing, tuning
+from estampe.deploy import adjusting, definition, new_volumes, resources, sizing, tuning
 from estampe.deploy import means as ways
 from estampe.deploy import request as requests
 from estampe.deploy import resolved as decisions
@@ -29,6 +29,17 @@ class Defaults:
 
     pool: str
     network: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Common:
+    """What all servers of a deploy have in common."""
+
+    sizes: dict[str, int]  # of the template's volumes, by target
+    added: dict[str, requests.NewVolumeRequest]  # by target
+    pool: virt.Pool
+    means: ways.Means
+    fitted: tuning.Fitted
 
 
 def server_names(request: requests.DeployRequest) -> list[str]:
@@ -76,14 +87,16 @@ class Resolver:
         decided = resources.Deciding(
             request=request, found=found, template=template, needs=needs, capabilities=self.host.capabilities()
         ).decide()
-        sizes = decided.volume_sizes
+        added = new_volumes.by_target(request, found)
+        plan = adjusting.decide(
+            request, found, decided.volume_sizes, added, template=template, is_seeded=means.seed_format is not None
+        )
         fitted = self._fit(request, needs, found, decided.cpus, pool)
+        common = _Common(sizes=decided.volume_sizes, added=added, pool=pool, means=means, fitted=fitted)
         resolved = decisions.Resolved(
             template_id=found.template_id,
             template=template,
-            servers=tuple(
-                self._server(request, found, name, sizes, pool, means=means, fitted=fitted) for name in names
-            ),
+            servers=tuple(self._server(request, found, name, common) for name in names),
             cpus=decided.cpus,
             memory_bytes=decided.memory_bytes,
             pool=pool.name,
@@ -93,7 +106,11 @@ class Resolver:
             decided_at=at,
             tuning=fitted.tuning,
             settings=(*decided.settings, *fitted.settings),
+            left_out=request.left_out,
+            actions=tuple(plan.actions),
+            adjustments=tuple(plan.changes),
         )
+        sizes = {volume.target: volume.size_bytes for volume in resolved.servers[0].volumes}
         sizing.check_space(pool, sizing.needed_bytes(found, pool, sizes, count=len(names)))
         return self._with_changes(resolved, found)
 
@@ -123,50 +140,27 @@ class Resolver:
         return tuning.fit(tuned, found, place)
 
     def _server(
-        self,
-        request: requests.DeployRequest,
-        found: manifest.Manifest,
-        name: str,
-        sizes: dict[str, int],
-        pool: virt.Pool,
-        *,
-        means: ways.Means,
-        fitted: tuning.Fitted,
+        self, request: requests.DeployRequest, found: manifest.Manifest, name: str, common: _Common
     ) -> decisions.ResolvedServer:
         identity = uuids.uuid4()
         stem = f"{name}-{str(identity)[:8]}"
-        recorded = {volume.target: volume for volume in found.configuration.volumes}
-        formats = {target: sizing.volume_format(request, pool, recorded=recorded[target].format) for target in sizes}
-        volumes = tuple(
-            decisions.ResolvedVolume(
-                target=target,
-                bus=fitted.buses.get(target, recorded[target].bus),
-                volume_name=f"{stem}-{target}" + ("" if pool.is_block else f".{formats[target]}"),
-                format=formats[target],
-                size_bytes=size,
-                serial=recorded[target].serial,
-                boot_order=recorded[target].boot_order,
-                is_preallocated=sizing.is_preallocated(found, target, size, volume_format=formats[target]),
-            )
-            for target, size in sizes.items()
-        )
         is_uefi = found.configuration.firmware is configuration.Firmware.UEFI
         hostname = servers.check_hostname(_hostname(request, name))
-        interfaces = self._interfaces(request, found, fitted.interface_models)
+        interfaces = self._interfaces(request, found, common.fitted.interface_models)
         wish = wishes.make(request, identity=str(identity), hostname=hostname, interfaces=interfaces)
-        ways.check(wish, means)
+        ways.check(wish, common.means)
         has_nvram = bool(is_uefi or found.nvram)
         return decisions.ResolvedServer(
             name=name,
             uuid=identity,
             hostname=hostname,
-            volumes=volumes,
+            volumes=_volumes(request, found, stem, common),
             interfaces=interfaces,
             nvram_name=f"{stem}_VARS.fd" if has_nvram else None,
-            seed_name=f"{stem}-seed.iso" if means.seed_format is not None else None,
+            seed_name=f"{stem}-seed.iso" if common.means.seed_format is not None else None,
             wish=wish,
-            in_appliance=wish if means.is_by_appliance else None,
-            told=ways.told(wish, means, found, has_nvram=has_nvram),
+            in_appliance=wish if common.means.is_by_appliance else None,
+            told=ways.told(wish, common.means, found, has_nvram=has_nvram),
         )
 
     def _interfaces(
@@ -190,6 +184,32 @@ class Resolver:
             all_known = [*known, *(f"bridge:{name}" for name in self.host.list_bridges())]
             raise errors.NetworkNotFound(network=text, known=", ".join(all_known) or "none")
         return text, None
+
+
+def _volumes(
+    request: requests.DeployRequest, found: manifest.Manifest, stem: str, common: _Common
+) -> tuple[decisions.ResolvedVolume, ...]:
+    recorded = {volume.target: volume for volume in found.configuration.volumes}
+    pool, made = common.pool, []
+    for target, size in common.sizes.items():
+        volume_format = sizing.volume_format(request, pool, recorded=recorded[target].format)
+        made.append(
+            decisions.ResolvedVolume(
+                target=target,
+                bus=common.fitted.buses.get(target, recorded[target].bus),
+                volume_name=sizing.volume_name(pool, stem, target, volume_format),
+                format=volume_format,
+                size_bytes=size,
+                serial=recorded[target].serial,
+                boot_order=recorded[target].boot_order,
+                is_preallocated=sizing.is_preallocated(found, target, size, volume_format=volume_format),
+            )
+        )
+    new = (
+        new_volumes.resolve(request, pool, target, volume, stem=stem, bus=made[0].bus)
+        for target, volume in common.added.items()
+    )
+    return (*made, *new)
 
 
 def _interface_models(request: requests.DeployRequest, found: manifest.Manifest) -> tuple[str, ...]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime
 import uuid as uuids  # a field has the name of the module, and pydantic would find that
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from estampe.deploy import means as ways
-from estampe.model import configuration, final, visibility
+from estampe.model import adjustment, configuration, final, visibility
 from estampe.virt import base as virt
 
 
@@ -23,6 +24,7 @@ class ResolvedVolume:
     serial: str | None
     boot_order: int | None
     is_preallocated: bool = False  # also where an earlier Estampe decided
+    is_new: bool = False  # none of the template's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,15 @@ class ResolvedServer:
     wish: final.FinalConfiguration  # the final configuration, by whichever means
     in_appliance: final.FinalConfiguration | None = None  # what is written into its volumes before the first boot
     told: tuple[final.Change, ...] = ()  # what is told of it besides what the appliance tells
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One launch of the appliance, and the servers (by name) that get what it makes."""
+
+    name: str | None  # the server's; None: it is for all of them
+    servers: tuple[str, ...]
+    adaptation: adjustment.Adaptation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +74,25 @@ class Resolved:
     template_scope: visibility.Scope | None = (
         None  # by which way another account's template is seen; None: it is an own one
     )
+    left_out: tuple[str, ...] = ()  # targets of the template's volumes that the servers do not get
+    actions: tuple[adjustment.Action, ...] = ()  # on the volumes of each server, before its first boot
+    adjustments: tuple[final.Change, ...] = ()  # what these come to, and what is left
+
+    @property
+    def launches(self) -> tuple[Launch, ...]:
+        """One for all servers where they want the same, one for each where its own configuration is to be written; else none."""
+        if any(server.in_appliance is not None for server in self.servers):
+            return tuple(Launch(server.name, (server.name,), self.adaptation(server)) for server in self.servers)
+        shared = adjustment.Adaptation(actions=self.actions)
+        return (Launch(None, tuple(server.name for server in self.servers), shared),) if self.actions else ()
+
+    def report(self, server: ResolvedServer, configured: Sequence[final.Change]) -> tuple[final.Change, ...]:
+        """All that is told of a server; `configured` by the appliance."""
+        return (*server.told, *self.adjustments, *configured)
+
+    def adaptation(self, server: ResolvedServer) -> adjustment.Adaptation:
+        """All that is done to a server's volumes in one launch."""
+        return adjustment.Adaptation(actions=self.actions, configuration=server.in_appliance)
 
     @property
     def is_seeded(self) -> bool:

@@ -69,7 +69,7 @@ class Deciding:
     def _volume_sizes(self) -> dict[str, int]:
         least = self.needs.least.volume_sizes
         usual = least | self.needs.recommended.volume_sizes  # the recommended is never below the least
-        sizes = sizing.volume_sizes(self.request, self.found, usual=usual)
+        sizes = sizing.volume_sizes(self.request, self.found, template=self.template, usual=usual)
         for target, size in sizes.items():
             self._check_least(f"volume {target}", size, least.get(target, 0))
         return sizes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
-from estampe import errors, units
+from estampe import errors
 from estampe.db import operations as operation_rows
 from estampe.db import quotas as quota_rows
 from estampe.db import templates as template_rows
@@ -49,12 +49,12 @@ class DeployService:
             cpus=resolved.cpus,
             memory_bytes=resolved.memory_bytes,
             pool=resolved.pool,
-            volumes=_planned_volumes(found, sizes, resolved),
+            volumes=_planned_volumes(found, resolved),
             pool_available_bytes=pool.available_bytes,
             needed_bytes=sizing.needed_bytes(found, pool, sizes, count=len(resolved.servers)),
             changes=resolved.changes,
-            final_configuration=_final_configuration(resolved, found, sizes),
-            warnings=_warnings(resolved, found, sizes),
+            final_configuration=_final_configuration(resolved),
+            warnings=_warnings(resolved, found),
             settings=resolved.settings,
             tuned_for=seen.template.characteristics.tuned_for if seen.template.characteristics else None,
         )
@@ -112,25 +112,21 @@ class DeployService:
         return seen, found, resolved
 
 
-def _planned_volumes(
-    found: manifest.Manifest, sizes: dict[str, int], resolved: decisions.Resolved
-) -> tuple[requests.PlannedVolume, ...]:
-    formats = {volume.target: volume.format for volume in resolved.servers[0].volumes}
+def _planned_volumes(found: manifest.Manifest, resolved: decisions.Resolved) -> tuple[requests.PlannedVolume, ...]:
+    held = {volume.target: volume for volume in found.volumes}
     return tuple(
         requests.PlannedVolume(
             target=volume.target,
-            template_size_bytes=volume.size_bytes,
-            size_bytes=sizes[volume.target],
-            data_bytes=len(volume.table) * found.chunk_size_bytes,
-            format=formats[volume.target],
+            template_size_bytes=0 if volume.is_new else held[volume.target].size_bytes,
+            size_bytes=volume.size_bytes,
+            data_bytes=0 if volume.is_new else len(held[volume.target].table) * found.chunk_size_bytes,
+            format=volume.format,
         )
-        for volume in found.volumes
+        for volume in resolved.servers[0].volumes
     )
 
 
-def _final_configuration(
-    resolved: decisions.Resolved, found: manifest.Manifest, sizes: dict[str, int]
-) -> tuple[str, ...]:
+def _final_configuration(resolved: decisions.Resolved) -> tuple[str, ...]:
     """In words: what is set for the first of the new servers, and by which means."""
     server = resolved.servers[0]
     told = [
@@ -143,13 +139,12 @@ def _final_configuration(
         for what, detail in (means.in_words(server.wish) if resolved.is_named else ())
         if what not in {each.what for each in server.told if each.outcome is final.Outcome.LEFT}
     ]
-    for target, size in sizes.items():
-        if sizing.growth(found, target, size) == "first boot":
-            told.append(f"{target}: partition and file system grown to {units.format_bytes(size)} (first boot)")
+    done = (change for change in resolved.adjustments if change.outcome is final.Outcome.DONE)
+    told.extend(f"{change.what}: {change.detail} ({change.means})" for change in done)
     return tuple(told)
 
 
-def _warnings(resolved: decisions.Resolved, found: manifest.Manifest, sizes: dict[str, int]) -> tuple[str, ...]:
+def _warnings(resolved: decisions.Resolved, found: manifest.Manifest) -> tuple[str, ...]:
     warnings = [*resolved.warnings]
     if not found.sealing.is_sealed:
         because = "" if resolved.template_scope else f" ({found.sealing.why_not})"  # which may name what is the owner's
@@ -158,7 +153,6 @@ def _warnings(resolved: decisions.Resolved, found: manifest.Manifest, sizes: dic
     for why in dict.fromkeys(each.why for each in left):
         whats = ", ".join(each.what for each in left if each.why == why)
         warnings.append(f"{whats}: {why}")
-    for target, size in sizes.items():
-        if sizing.growth(found, target, size) == "not used":
-            warnings.append(f"{target}: the added space is not used until a partition is grown inside the server")
+    unused = (change for change in resolved.adjustments if change.outcome is final.Outcome.LEFT)
+    warnings.extend(f"{change.what}: {change.detail}: {change.why}" for change in unused)
     return tuple(warnings)

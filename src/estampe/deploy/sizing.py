@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from estampe import errors, units
 from estampe.deploy import request as requests
+from estampe.deploy import shrinking
 from estampe.model import configuration, manifest
 from estampe.virt import base as virt
 
@@ -18,23 +19,30 @@ _PREALLOCATED_FROM: Final = 64
 
 
 def volume_sizes(
-    request: requests.DeployRequest, found: manifest.Manifest, *, usual: Mapping[str, int] | None = None
+    request: requests.DeployRequest, found: manifest.Manifest, *, template: str, usual: Mapping[str, int] | None = None
 ) -> dict[str, int]:
     """Bytes of each volume by target; where none are asked for, `usual`, and never less than the template's volume.
+
+    `template` names it in errors, as whoever asks does.
 
     Raises: errors.VolumeTooSmall, errors.VolumeNotFound.
     """
     asked = dict(request.volume_sizes or {})
     sizes = {}
     for volume in found.volumes:
+        if volume.target in request.left_out:
+            if asked.pop(volume.target, None) is not None:
+                raise errors.InvalidRequest(field="left_out", problem=f"a size is asked for {volume.target}, too")
+            continue
         size = asked.pop(volume.target, max(volume.size_bytes, (usual or {}).get(volume.target, 0)))
-        if size < volume.size_bytes:
-            least = f"{volume.size_bytes} bytes ({units.format_bytes(volume.size_bytes)})"
-            raise errors.VolumeTooSmall(volume=volume.target, asked=units.format_bytes(size), least=least)
-        sizes[volume.target] = -(-size // SECTOR_BYTES) * SECTOR_BYTES
-    for target in asked:
-        owner = f"the template {found.name}@{found.version}"
-        raise errors.VolumeNotFound(owner=owner, volume=target, known=", ".join(sizes))
+        if size < volume.size_bytes and not request.is_shrunk:
+            why = "the template's volume is larger, and nothing was to be made smaller (--shrink)"
+            raise shrinking.too_small(volume, size, why=why)
+        sector = found.sector_size_bytes(volume.target)
+        sizes[volume.target] = -(-size // sector) * sector
+    for target in (*asked, *(each for each in request.left_out if found.find_volume(each) is None)):
+        known = ", ".join(volume.target for volume in found.volumes)
+        raise errors.VolumeNotFound(owner=f"the template {template}", volume=target, known=known)
     return sizes
 
 
@@ -53,11 +61,18 @@ def volume_format(
         raise errors.InvalidRequest(field="format", problem="must be raw or qcow2") from error
 
 
+def volume_name(pool: virt.Pool, stem: str, target: str, volume_format: configuration.VolumeFormat) -> str:
+    """Its name in the pool."""
+    return f"{stem}-{target}" + ("" if pool.is_block else f".{volume_format}")
+
+
 def is_preallocated(
     found: manifest.Manifest, target: str, size_bytes: int, *, volume_format: configuration.VolumeFormat
 ) -> bool:
     """Whether every cluster of the volume is to have its place when it is made, so that its data are written in place."""
-    volume = next(volume for volume in found.volumes if volume.target == target)
+    volume = found.find_volume(target)
+    if volume is None:
+        return False
     data_bytes = len(volume.table) * found.chunk_size_bytes
     return volume_format is configuration.VolumeFormat.QCOW2 and data_bytes * _PREALLOCATED_FROM >= size_bytes
 
@@ -66,7 +81,8 @@ def needed_bytes(found: manifest.Manifest, pool: virt.Pool, sizes: dict[str, int
     """Bytes that the deploy takes from the pool: whole volumes of block devices, else the data that is written."""
     if pool.is_block:
         return count * sum(sizes.values())
-    return count * sum(len(volume.table) * found.chunk_size_bytes for volume in found.volumes)
+    held = (volume for volume in found.volumes if volume.target in sizes)
+    return count * sum(min(len(volume.table) * found.chunk_size_bytes, sizes[volume.target]) for volume in held)
 
 
 def check_space(pool: virt.Pool, needed: int) -> None:

@@ -1,7 +1,8 @@
 """Deploy as a durable workflow: every effect has its undo registered before it happens.
 
-resolve ─▶ create volumes ─▶ hydrate <target> ... ─▶ configure ─▶ define ─▶ start ─▶ confirm
-           └─ delete them                            └─ remove    └─ undefine └─ power off      (undo, backwards)
+resolve ─▶ adapt [<server>] ... ─▶ create volumes ─▶ hydrate <target> ... ─▶ apply <server> ... ─▶ configure ─▶ define ─▶ start ─▶ confirm
+           └─ delete volumes, and all that the operation works with                            └─ remove    └─ undefine └─ power off
+                                                                                                                (undo, backwards)
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from estampe.block import base as block
 from estampe.block import file, nbd
 from estampe.db import servers as server_rows
 from estampe.db import templates as template_rows
-from estampe.deploy import confirm, definition, hydrate, in_place, origin, resolve, seed, volumes
+from estampe.deploy import adapting, confirm, definition, hydrate, in_place, origin, resolve, seed, volumes
 from estampe.deploy import request as requests
 from estampe.deploy import resolved as decisions
+from estampe.guest import base as guest
 from estampe.jobs import attempts, dispatch, runner
-from estampe.model import configuration, manifest, record
+from estampe.model import configuration, final, manifest, record
 from estampe.model import server as servers
 from estampe.store import base as stores
 from estampe.store import chunks as store_chunks
@@ -50,6 +52,7 @@ class DeployWorkflow:
     sockets: Path
     threads: int
     confirmer: confirm.Confirmer
+    adapter: adapting.Adapting
     pool_locks: volumes.PoolLocks = field(default_factory=volumes.PoolLocks)
 
     def __call__(self, work: runner.Work) -> dict[str, Any]:
@@ -59,16 +62,23 @@ class DeployWorkflow:
             decisions.Resolved, work.steps.run("resolve", lambda: record.dump(self._resolve(work, request)))
         )
         work.undo.add("delete volumes", lambda: self._delete_volumes(work, resolved))
+        told = self._adapt_all(work, resolved)
         recorded = work.steps.run("create volumes", lambda: self._create_volumes(work, resolved))
         made = {name: record.load(virt.PoolVolume, volume) for name, volume in recorded.items()}
         for volume in resolved.servers[0].volumes:
+            if volume.is_new:
+                continue
             work.steps.run(
                 f"hydrate {volume.target}", functools.partial(self._hydrate, work, resolved, volume.target, made)
             )
+        for launch in resolved.launches:
+            for name in launch.servers:
+                work.steps.run(f"apply {name}", functools.partial(self._apply, work, resolved, launch, name, made))
         work.undo.add("remove configuration", lambda: self._remove_configuration(resolved))
         work.steps.run("configure", lambda: self._configure(work, resolved))
         work.undo.add("undefine", lambda: self._undefine(resolved))
-        work.steps.run("define", lambda: self._define(work, resolved, made))
+        reports = {server.name: resolved.report(server, told.get(server.name, ())) for server in resolved.servers}
+        work.steps.run("define", lambda: self._define(work, resolved, made, reports))
         found: list[dict[str, Any]] = []
         if request.is_started:
             work.undo.add("power off", lambda: self._power_off(resolved))
@@ -76,7 +86,55 @@ class DeployWorkflow:
             found = work.steps.run("confirm", lambda: self._confirm(work, resolved))
         work.undo.keep()
         work.steps.run("clean up", lambda: self._clean_up(work))
-        return _result(resolved, found)
+        return _result(resolved, found, reports)
+
+    def _adapt_all(self, work: runner.Work, resolved: decisions.Resolved) -> dict[str, tuple[final.Change, ...]]:
+        """What each launch has told of its configuration, by server."""
+        told = {}
+        for launch in resolved.launches:
+            step = "adapt" if launch.name is None else f"adapt {launch.name}"
+            outcome = work.steps.run(step, functools.partial(self._adapt, work, resolved, launch))
+            told.update(dict.fromkeys(launch.servers, record.load(guest.Adapted, outcome).changes))
+        return told
+
+    def _adapt(self, work: runner.Work, resolved: decisions.Resolved, launch: decisions.Launch) -> Any:
+        work.progress.phase("adapting volumes" if launch.name is None else f"adapting the volumes of {launch.name}")
+        return record.dump(
+            self.adapter.adapt(
+                self._manifest(resolved.template_id),
+                resolved.servers[0].volumes,
+                launch.adaptation,
+                place=self._adapted(work, launch),
+                check_cancelled=work.progress.check_cancelled,
+                tell=lambda what: work.progress.phase(f"adapting volumes: {what}"),
+            )
+        )
+
+    def _adapted(self, work: runner.Work, launch: decisions.Launch) -> adapting.Place:
+        directory = self._workspace(work) / "adapted" / (launch.name or "all")
+        return adapting.Place(directory=directory, sockets=self._sockets(work))
+
+    def _apply(
+        self,
+        work: runner.Work,
+        resolved: decisions.Resolved,
+        launch: decisions.Launch,
+        name: str,
+        made: dict[str, virt.PoolVolume],
+    ) -> None:
+        work.progress.phase(f"applying to {name} what was adapted")
+        server = next(server for server in resolved.servers if server.name == name)
+        place = self._adapted(work, launch)
+        for volume in server.volumes:
+            place.sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with contextlib.ExitStack() as stack:
+                self.adapter.apply(
+                    place.overlay(volume.target),
+                    self._writer(stack, made[volume.volume_name], place.sockets),
+                    sockets=place.sockets,
+                    advance=work.progress.advance,
+                    check_cancelled=work.progress.check_cancelled,
+                )
 
     def _manifest(self, template_id: uuid.UUID) -> manifest.Manifest:
         return manifests.get(self.store, template_id)
@@ -166,7 +224,13 @@ class DeployWorkflow:
             if server.seed_name:
                 self.seeds.write(server, resolved.means)
 
-    def _define(self, work: runner.Work, resolved: decisions.Resolved, made: dict[str, virt.PoolVolume]) -> None:
+    def _define(
+        self,
+        work: runner.Work,
+        resolved: decisions.Resolved,
+        made: dict[str, virt.PoolVolume],
+        reports: dict[str, tuple[final.Change, ...]],
+    ) -> None:
         found = self._manifest(resolved.template_id)
         for server in resolved.servers:
             paths = {volume.target: made[volume.volume_name] for volume in server.volumes}
@@ -186,6 +250,7 @@ class DeployWorkflow:
                     cpus=resolved.cpus,
                     memory_bytes=resolved.memory_bytes,
                     volume_bytes=sum(volume.size_bytes for volume in server.volumes),
+                    report=reports[server.name],
                 )
             )
 
@@ -280,7 +345,9 @@ def _is_complete(work: runner.Work, outcomes: Mapping[str, Any]) -> bool:
     return "clean up" in outcomes or last in outcomes
 
 
-def _result(resolved: decisions.Resolved, found: list[dict[str, Any]]) -> dict[str, Any]:
+def _result(
+    resolved: decisions.Resolved, found: list[dict[str, Any]], reports: dict[str, tuple[final.Change, ...]]
+) -> dict[str, Any]:
     answers = {answer["name"]: answer for answer in found}
     return {
         "template_id": str(resolved.template_id),
@@ -290,7 +357,7 @@ def _result(resolved: decisions.Resolved, found: list[dict[str, Any]]) -> dict[s
                 "id": str(server.uuid),
                 "name": server.name,
                 "hostname": server.hostname,
-                "report": [record.dump(change) for change in server.told],
+                "report": [record.dump(change) for change in reports[server.name]],
                 **answers.get(server.name, {}),
             }
             for server in resolved.servers

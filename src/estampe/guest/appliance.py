@@ -1,4 +1,4 @@
-"""Finishing a copy in one appliance launch, from outside: a child process with a deadline, ended with all it started."""
+"""One appliance launch, from outside: a child process with a deadline, ended with all it started."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from estampe import errors, process
 from estampe.guest import base, overlay, process_group, protocol, text
@@ -47,16 +47,71 @@ def finish(
     Raises: errors.ApplianceFailed (it did not start, broke down, or took longer than the deadline), what `check_cancelled`
         raises. Nothing it started is left then.
     """
-    work_directory.mkdir(parents=True, exist_ok=True)
-    with _running(worker, job, _environment(is_kvm_usable, work_directory, cache_directory), work_directory) as running:
-        listening = _Listening(running.output, check_cancelled, time.monotonic() + deadline_seconds)
-        finished = listening.outcome(tell)
-        if finished is None and listening.is_too_late:
-            raise errors.ApplianceFailed(detail=f"it did not finish within {deadline_seconds:g} s and was ended")
-        if finished is None:
-            raise errors.ApplianceFailed(detail=_why_silent(running.child, work_directory))
+    finished = _launch(
+        job,
+        base.Finished,
+        env=_environment(is_kvm_usable, work_directory, cache_directory),
+        work_directory=work_directory,
+        deadline_seconds=deadline_seconds,
+        check_cancelled=check_cancelled,
+        tell=tell,
+        worker=worker,
+    )
     freed = sum(overlay.freed_bytes(drive.overlay) for drive in job.drives) if finished.is_overlay_usable else 0
     return dataclasses.replace(finished, sealing=dataclasses.replace(finished.sealing, trimmed_bytes=freed))
+
+
+def adapt(
+    job: Job,
+    *,
+    is_kvm_usable: bool,
+    work_directory: Path,
+    deadline_seconds: float,
+    check_cancelled: Callable[[], None],
+    tell: Callable[[str], None] = lambda _text: None,
+    cache_directory: Path | None = None,
+    worker: Sequence[str] = _WORKER,
+) -> base.Adapted:
+    """Do a job that has an adaptation, on overlays over what a new server's volumes are to hold. Otherwise as `finish`.
+
+    Raises: errors.ApplianceFailed for whatever could not be done, too: the overlays are then to be thrown away.
+    """
+    return _launch(
+        job,
+        base.Adapted,
+        env=_environment(is_kvm_usable, work_directory, cache_directory),
+        work_directory=work_directory,
+        deadline_seconds=deadline_seconds,
+        check_cancelled=check_cancelled,
+        tell=tell,
+        worker=worker,
+    )
+
+
+_Outcome = TypeVar("_Outcome", base.Finished, base.Adapted)
+
+
+def _launch(
+    job: protocol.Job,
+    kind: type[_Outcome],
+    *,
+    env: dict[str, str],
+    work_directory: Path,
+    deadline_seconds: float,
+    check_cancelled: Callable[[], None],
+    tell: Callable[[str], None],
+    worker: Sequence[str],
+) -> _Outcome:
+    with _running(worker, job, env, work_directory) as running:
+        listening = _Listening(running.output, check_cancelled, time.monotonic() + deadline_seconds)
+        outcome = listening.outcome(tell)
+        if outcome is None and listening.is_too_late:
+            raise errors.ApplianceFailed(detail=f"it did not finish within {deadline_seconds:g} s and was ended")
+        if outcome is None:
+            raise errors.ApplianceFailed(detail=_why_silent(running.child, work_directory))
+        if not isinstance(outcome, kind):
+            raise errors.ApplianceFailed(detail="its worker did another job than it was given")
+    return outcome
 
 
 class _Listening:
@@ -67,11 +122,11 @@ class _Listening:
         self._check_cancelled, self._deadline = check_cancelled, deadline
         self.is_too_late = False
 
-    def outcome(self, tell: Callable[[str], None]) -> base.Finished | None:
+    def outcome(self, tell: Callable[[str], None]) -> base.Finished | base.Adapted | None:
         """None where it ended, or had to be given up, without one. Raises: errors.ApplianceFailed that the worker said."""
         for line in self._lines():
             said = protocol.decode_line(line)
-            if isinstance(said, base.Finished):
+            if not isinstance(said, str):
                 return said
             tell(said)
         return None
@@ -111,7 +166,7 @@ class _Running:
 def _running(worker: Sequence[str], job: Job, env: dict[str, str], work_directory: Path) -> Iterator[_Running]:
     """The worker, with its job; ended with QEMU and whatever else it started."""
     told = work_directory / "appliance-job.json"
-    told.write_bytes(protocol.encode_job(job))
+    _write_private(told, protocol.encode_job(job))  # keys, hashes of passwords
     ours, theirs = os.pipe()
     with os.fdopen(ours, "rb", buffering=0), told.open("rb") as stdin, _log(work_directory).open("wb") as log:
         try:
@@ -129,6 +184,13 @@ def _running(worker: Sequence[str], job: Job, env: dict[str, str], work_director
                 shutil.rmtree(directory, ignore_errors=True)
 
 
+def _write_private(path: Path, data: bytes) -> None:
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+
+
 _SOCKET_DIRECTORY: Final = re.compile(rb"path=(/[^,\0]*/libguestfs\w{6})/")
 
 
@@ -143,6 +205,7 @@ def _environment(is_kvm_usable: bool, work_directory: Path, cache_directory: Pat
     Started directly, without libvirt; and under full emulation where KVM does not work, since libguestfs takes /dev/kvm by
     itself, and waits for ever for an appliance that does not come up under it.
     """
+    work_directory.mkdir(parents=True, exist_ok=True)
     temporary, cache = work_directory / "appliance-tmp", cache_directory or work_directory / "appliance-cache"
     for directory in (temporary, cache):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)

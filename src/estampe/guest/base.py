@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from estampe import units
+from estampe.model import final
 from estampe.model import guest as guests
 from estampe.model import inventory as inventories
 from estampe.model import layout as layouts
@@ -38,6 +39,13 @@ class Finished:
     inventory: inventories.Inventory | None = (
         None  # of what becomes the template: the sealed copy, or the copy as it was
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapted:
+    """What one appliance launch before a server's first boot did; every action that was asked for was carried out."""
+
+    changes: tuple[final.Change, ...]  # what the final configuration came to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,7 @@ def _finish(launched: Launched, devices: volumes.Volumes, contents: Sequence[vol
         return _left_alone(None, system)
     kind = kinds.find(system.kind, system.distribution)
     why_not = _why_not(system, kind, devices, contents)
-    mount_notes = _mount(handle, devices, system, is_read_only=why_not is not None)
+    mount_notes = mount(handle, devices, system, is_read_only=why_not is not None)
     packages = inventory.packages(handle, system.handle_root)
     guest = description.describe(
         handle,
@@ -85,7 +85,7 @@ def _finish(launched: Launched, devices: volumes.Volumes, contents: Sequence[vol
         taken = _inventory(launched, appliance, packages, guest)
         launched.tell("trimming free space")
         notes = [*stripped.notes, *mount_notes, *_trim(handle, devices, system), *_untouched(contents, guest)]
-        _unmount(handle)
+        unmount(handle)
     except errors.ApplianceFailed as error:
         _require_alive(handle, error)
         return _left_alone(guest, f"sealing broke off, and nothing of it was kept: {error.facts['detail']}")
@@ -128,7 +128,7 @@ def _why_not(
     return None
 
 
-def _mount(handle: Any, devices: volumes.Volumes, system: inspection.Inspection, *, is_read_only: bool) -> list[str]:
+def mount(handle: Any, devices: volumes.Volumes, system: inspection.Inspection, *, is_read_only: bool) -> list[str]:
     """Mount all, each under its parent. Sealing half the file systems would be no sealing, so one that fails ends it."""
     mount = handle.mount_ro if is_read_only else handle.mount
     notes = []
@@ -161,7 +161,7 @@ def _trim(handle: Any, devices: volumes.Volumes, system: inspection.Inspection) 
     return notes
 
 
-def _unmount(handle: Any) -> None:
+def unmount(handle: Any) -> None:
     """After it everything is on the overlays; the cached writes that fail do so here."""
     with mounted.guest_errors("unmounting"):
         handle.umount_all()

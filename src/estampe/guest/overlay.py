@@ -40,9 +40,19 @@ def create(path: Path, *, backing_socket: Path, size_bytes: int) -> None:
     Raises: errors.ProgramMissing, errors.ProcessFailed, errors.DeadlineExceeded.
     """
     path.unlink(missing_ok=True)
-    cluster = next((cluster for limit, cluster in _CLUSTER_SIZES if size_bytes <= limit), _LARGEST_CLUSTER)
+    cluster = _cluster(size_bytes)
     arguments = ["-f", "qcow2", "-F", "raw", "-b", _json_name(_backing(backing_socket))]
     _qemu_img("create", "-q", "-u", "-o", f"cluster_size={cluster}", *arguments, str(path), str(size_bytes))
+
+
+def create_empty(path: Path, *, size_bytes: int) -> None:
+    """Make one over nothing, for a new volume: what was written into it is told as of any other. Raises: as `create`."""
+    path.unlink(missing_ok=True)
+    _qemu_img("create", "-q", "-f", "qcow2", "-o", f"cluster_size={_cluster(size_bytes)}", str(path), str(size_bytes))
+
+
+def _cluster(size_bytes: int) -> int:
+    return next((cluster for limit, cluster in _CLUSTER_SIZES if size_bytes <= limit), _LARGEST_CLUSTER)
 
 
 def changed(path: Path, *, window_clusters: int = WINDOW_CLUSTERS) -> Iterator[extent.Extent]:
@@ -64,7 +74,7 @@ def freed_bytes(path: Path, *, window_clusters: int = WINDOW_CLUSTERS) -> int:
     header, total = _header(path), 0
     for window in header.windows(window_clusters):
         zeros = [each for each in _present(_map(_alone(path), window)) if each.kind is extent.Kind.ZERO]
-        if zeros:
+        if zeros and header.backing is not None:
             beneath = [each for each in _present(_map(header.backing, window)) if each.kind is extent.Kind.DATA]
             total += _common_bytes(zeros, beneath)
     return total
@@ -76,7 +86,7 @@ class _Header:
 
     size_bytes: int
     cluster_bytes: int
-    backing: dict[str, Any]
+    backing: dict[str, Any] | None  # None: a new volume's
 
     def windows(self, clusters: int) -> Iterator[tuple[int, int]]:
         """(offset, length) of pieces of so many clusters, to the end of the volume."""
@@ -87,10 +97,11 @@ class _Header:
 
 def _header(path: Path) -> _Header:
     told = json.loads(_qemu_img("info", "--output=json", "-f", "qcow2", str(path)))
+    backing = told.get("backing-filename")
     return _Header(
         size_bytes=told["virtual-size"],
         cluster_bytes=told["cluster-size"],
-        backing=json.loads(told["backing-filename"].removeprefix(_JSON)),
+        backing=json.loads(backing.removeprefix(_JSON)) if backing else None,
     )
 
 

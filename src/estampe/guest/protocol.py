@@ -1,7 +1,8 @@
 """What the parent and the worker say to each other.
 
 parent -> worker   one JSON object, the job, on standard input
-worker -> parent   JSON lines on standard output: {"progress": text} ..., at last {"finished": record} or {"failed": text}
+worker -> parent   JSON lines on standard output: {"progress": text} ..., at last {"finished": record}, {"adapted": record} or
+                   {"failed": text}
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Final
 
 from estampe import errors
 from estampe.guest import base
+from estampe.model import adjustment, record
 from estampe.model import guest as guests
-from estampe.model import record
 
 # Told by measurement: see docs/adr/0005-appliance.md.
 MEMORY_MIB: Final = 768
@@ -26,13 +27,15 @@ class Drive:
 
     target: str  # vda
     overlay: Path
+    sector_size_bytes: int = 512  # as the guest sees it: its partition table counts in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One launch."""
+    """One launch: a captured copy is finished, or a new server's volumes are adapted."""
 
     drives: tuple[Drive, ...]  # in the server's order
+    adaptation: adjustment.Adaptation | None = None
     is_uefi: bool = False  # the server's firmware
     memory_mib: int = MEMORY_MIB
     wish: guests.SealingWish = guests.NOTHING_WISHED
@@ -58,6 +61,11 @@ def finished_line(finished: base.Finished) -> str:
     return _line({"finished": record.dump(finished)})
 
 
+def adapted_line(adapted: base.Adapted) -> str:
+    """The outcome of an adaptation."""
+    return _line({"adapted": record.dump(adapted)})
+
+
 def failed_line(reason: str) -> str:
     """The appliance itself could not work."""
     return _line({"failed": reason})
@@ -67,7 +75,7 @@ def _line(message: dict[str, object]) -> str:
     return json.dumps(message) + "\n"
 
 
-def decode_line(line: bytes) -> str | base.Finished:
+def decode_line(line: bytes) -> str | base.Finished | base.Adapted:
     """Progress as text, or the outcome. Raises: errors.ApplianceFailed for `failed`, and for what is none of these."""
     try:
         message = json.loads(line)
@@ -75,6 +83,8 @@ def decode_line(line: bytes) -> str | base.Finished:
             raise errors.ApplianceFailed(detail=str(message["failed"]))
         if "finished" in message:
             return record.load(base.Finished, message["finished"])
+        if "adapted" in message:
+            return record.load(base.Adapted, message["adapted"])
         return str(message["progress"])
     except (ValueError, KeyError, TypeError) as error:  # pydantic's ValidationError is a ValueError
         raise errors.ApplianceFailed(detail="its worker said something that cannot be read") from error

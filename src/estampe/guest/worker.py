@@ -15,10 +15,11 @@ from typing import Any, Final, TextIO
 import guestfs
 
 from estampe import errors, units
-from estampe.guest import base, finishing, protocol, text
+from estampe.guest import adapting, finishing, protocol, text
 
 # Of the worker and of each child, QEMU too: its memory, 1 GiB of translated code under TCG, and libraries come to 3 GiB.
 _ADDRESS_SPACE_BYTES: Final = 8 * units.GIB
+_SECTOR_BYTES, _LARGE_SECTOR_BYTES = 512, 4096  # what libguestfs knows (guestfs(3), add_drive_opts)
 
 
 def main() -> int:
@@ -33,11 +34,11 @@ def main() -> int:
         out.flush()
 
     try:
-        finished = _work(job, lambda text: say(protocol.progress_line(text)))
+        outcome = _work(job, lambda text: say(protocol.progress_line(text)))
     except errors.ApplianceFailed as error:
         say(protocol.failed_line(str(error.facts["detail"])))
     else:
-        say(protocol.finished_line(finished))
+        say(outcome)
     return 0
 
 
@@ -48,15 +49,19 @@ def _take_stdout() -> TextIO:
     return os.fdopen(ours, "w", encoding="utf-8")
 
 
-def _work(job: protocol.Job, tell: Callable[[str], None]) -> base.Finished:
+def _work(job: protocol.Job, tell: Callable[[str], None]) -> str:
+    """Returns the line that tells the outcome."""
     tell("starting the appliance")
     handle = _launch(job)
     targets = [drive.target for drive in job.drives]
     launched = finishing.Launched(handle=handle, targets=targets, is_uefi=job.is_uefi, tell=tell, wish=job.wish)
-    finished = finishing.finish(launched)
+    if job.adaptation is None:
+        outcome = protocol.finished_line(finishing.finish(launched))
+    else:
+        outcome = protocol.adapted_line(adapting.adapt(launched, job.adaptation))
     tell("stopping the appliance")
     finishing.shut_down(handle)
-    return finished
+    return outcome
 
 
 def _launch(job: protocol.Job) -> Any:
@@ -66,7 +71,13 @@ def _launch(job: protocol.Job) -> Any:
         handle.set_memsize(job.memory_mib)
         for drive in job.drives:
             # unsafe: no flushes to the host's medium. The overlay is read back by this host or made anew, never kept.
-            handle.add_drive_opts(str(drive.overlay), format="qcow2", discard="enable", cachemode="unsafe")
+            handle.add_drive_opts(
+                str(drive.overlay),
+                format="qcow2",
+                discard="enable",
+                cachemode="unsafe",
+                blocksize=_LARGE_SECTOR_BYTES if drive.sector_size_bytes == _LARGE_SECTOR_BYTES else _SECTOR_BYTES,
+            )
         handle.launch()
     except RuntimeError as error:
         raise errors.ApplianceFailed(detail=text.plain(f"it does not start: {error}")) from error

@@ -120,7 +120,8 @@ class Characteristics:
         for target, size in self.recommended.volume_sizes.items():
             if size < sizes[target]:
                 least = f"{sizes[target]} bytes ({units.format_bytes(sizes[target])})"
-                raise errors.VolumeTooSmall(volume=target, asked=units.format_bytes(size), least=least)
+                why = "the template's volume is larger"
+                raise errors.VolumeTooSmall(volume=target, asked=units.format_bytes(size), why=why, least=least)
 
 
 def _check_known(name: str, value: object, known: Collection[object]) -> None:

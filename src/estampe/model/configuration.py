@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Final
+
+SECTOR_BYTES: Final = 512
 
 
 class Firmware(enum.StrEnum):
@@ -33,6 +36,7 @@ class VolumeConfiguration:
     format: VolumeFormat
     serial: str | None = None
     boot_order: int | None = None
+    sector_size_bytes: int = SECTOR_BYTES  # the logical one, in which the guest's partition table counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

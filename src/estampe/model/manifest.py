@@ -77,6 +77,15 @@ class Manifest:
     layout: layouts.Layout | None = None  # how the volumes are cut up; None: nobody looked
     inventory: Blob | None = None  # model.inventory, encoded; None: could not be taken
 
+    def find_volume(self, target: str) -> ManifestVolume | None:
+        """The volume of that target."""
+        return next((each for each in self.volumes if each.target == target), None)
+
+    def sector_size_bytes(self, target: str) -> int:
+        """In what the volume's partition table counts; the usual where nobody looked."""
+        found = None if self.layout is None else self.layout.find_volume(target)
+        return layouts.SECTOR_BYTES if found is None else found.sector_size_bytes
+
     def chunk_ids(self) -> Iterator[bytes]:
         """Every chunk id the template needs, repeats included."""
         for chunk_id, _length in self.chunks():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from estampe import errors
+from estampe.model import final
 
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _HOSTNAME: Final = re.compile(
@@ -34,6 +35,9 @@ class Server:
     volume_bytes: int | None = None  # None: not looked at yet
     template_scope: str | None = (
         None  # `visibility.Scope` by which another account's template was seen; None: an own one
+    )
+    report: tuple[final.Change, ...] | None = (
+        None  # what its deploy changed and left; None: it was not deployed, or long ago
     )
 
 

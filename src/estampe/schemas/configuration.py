@@ -14,6 +14,7 @@ class RecordedVolume(wire.Answer):
     format: str
     serial: str | None
     boot_order: int | None
+    sector_size_bytes: int = 512
 
 
 class RecordedInterface(wire.Answer):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import pydantic
 
@@ -12,6 +12,11 @@ from estampe.model import final
 from estampe.schemas import characteristics, wire
 
 _USER_DATA_CHARACTERS = 512 * 1024  # clouds stop at 16-64 KiB; a seed volume has room, a mistake is larger
+
+# A volume's serial number: what virtio takes (20 bytes), and udev makes a link of.
+_VOLUME_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,19}$"
+_MOUNT_POINT = r"^(/[A-Za-z0-9._@+-]+)+$"
+_GROWN = r"^(lv:[A-Za-z0-9+_.-]{1,127}/[A-Za-z0-9+_.-]{1,127}|[A-Za-z0-9]{1,40})$"
 
 
 def _ssh_key(text: str) -> str:
@@ -107,6 +112,27 @@ class InterfaceRequest(wire.Request):
         )
 
 
+class NewVolumeRequest(wire.Request):
+    """A volume that the template does not have: blank, or with a file system that the guest mounts."""
+
+    name: Annotated[str, pydantic.StringConstraints(pattern=_VOLUME_NAME)]
+    size_bytes: wire.Bytes
+    kind: Literal["ext4", "xfs", "btrfs", "vfat", "ntfs", "swap"] | None = None
+    mount_point: Annotated[str, pydantic.StringConstraints(pattern=_MOUNT_POINT, max_length=256)] | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.mount_point is not None and self.kind in {None, "swap"}:
+            raise ValueError("a mount point needs a file system, as ext4")
+        return self
+
+    def to_domain(self) -> deploy.NewVolumeRequest:
+        """As the service takes it."""
+        return deploy.NewVolumeRequest(
+            name=self.name, size_bytes=self.size_bytes, kind=self.kind, mount_point=self.mount_point
+        )
+
+
 class DeployRequest(wire.Request):
     """Which template, and what the new servers are to be."""
 
@@ -132,6 +158,15 @@ class DeployRequest(wire.Request):
     seed_format: Literal["nocloud", "config-drive"] | None = None
     is_started: bool = True
     is_tuned: bool = True
+    grown: list[Annotated[str, pydantic.StringConstraints(pattern=_GROWN)]] = pydantic.Field(
+        default_factory=list,
+        max_length=64,
+        description="what gets the space of larger volumes: vda2, vdb, lv:vg0/data; where nothing is said, root does",
+    )
+    is_grown: bool = True
+    is_shrunk: bool = False
+    left_out: list[wire.Target] = pydantic.Field(default_factory=list, max_length=64)
+    new_volumes: list[NewVolumeRequest] = pydantic.Field(default_factory=list, max_length=16)
 
     def to_domain(self) -> deploy.DeployRequest:
         """As the service takes it."""
@@ -158,6 +193,11 @@ class DeployRequest(wire.Request):
             seed_format=None if self.seed_format is None else final.SeedFormat(self.seed_format),
             is_started=self.is_started,
             is_tuned=self.is_tuned,
+            grown=tuple(self.grown),
+            is_grown=self.is_grown,
+            is_shrunk=self.is_shrunk,
+            left_out=tuple(self.left_out),
+            new_volumes=tuple(volume.to_domain() for volume in self.new_volumes),
         )
 
 

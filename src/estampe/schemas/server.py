@@ -10,6 +10,7 @@ import pydantic
 from estampe.capture import request as capture
 from estampe.model import listing, power
 from estampe.schemas import account, configuration, wire
+from estampe.schemas import report as reports
 
 StopTimeout = Annotated[float, pydantic.Field(ge=0, le=86_400, allow_inf_nan=False)]
 
@@ -91,3 +92,4 @@ class ServerDetail(wire.Answer):
     configuration: configuration.Configuration | None
     addresses: list[str]
     problem: str | None
+    report: list[reports.ReportedChange] | None = None

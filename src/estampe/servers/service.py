@@ -75,11 +75,14 @@ class ServerService:
         row, summary = self.find(owner_id, reference)
         view = self._view(row, summary)
         addresses = tuple(self.host.interface_addresses(summary.uuid)) if summary.power_state.is_active else ()
+        problem = None
         try:
-            domain = self.host.get_domain(summary.uuid)
+            configuration = self.host.get_domain(summary.uuid).configuration
         except (errors.NotAVirtualServer, errors.Unsupported, errors.VolumeGone) as error:
-            return views.ServerDetail(summary=view, configuration=None, addresses=addresses, problem=str(error))
-        return views.ServerDetail(summary=view, configuration=domain.configuration, addresses=addresses, problem=None)
+            configuration, problem = None, str(error)
+        return views.ServerDetail(
+            summary=view, configuration=configuration, addresses=addresses, problem=problem, report=row.report
+        )
 
     def start(self, owner_id: uuid.UUID, reference: str) -> views.ServerView:
         """Start; running already is fine. Raises: errors.ServerNotFound, errors.ServerBusy, errors.VolumeLocked."""

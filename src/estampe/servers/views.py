@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
-from estampe.model import configuration, power
+from estampe.model import configuration, final, power
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,3 +41,4 @@ class ServerDetail:
     configuration: configuration.Configuration | None  # None where it cannot be read: `problem` says why
     addresses: tuple[str, ...]  # with prefix; empty where nobody can tell
     problem: str | None  # why it cannot be captured
+    report: tuple[final.Change, ...] | None = None  # what its deploy changed and left

@@ -204,6 +204,7 @@ class NewDomain:
     template_id: str
     template_name: str  # "web@3", for the domain's metadata and description
     tuning: Tuning | None = None  # None: as recorded
+    left_out: tuple[str, ...] = ()  # targets of the record that were not to be kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import datetime
 import threading
 import uuid
 from concurrent import futures
+from typing import Any
 
 import pytest
 import site_under_test
@@ -237,6 +238,27 @@ def test_a_deploy_above_a_quota_is_refused_with_the_figure(
     assert site.services.operations.list(acme.id, listing.OperationQuery(states=(operation.State.QUEUED,))).items == []
     site.services.accounts.set_quota(acme.id, dict.fromkeys(limits))
     _deploy(site, acme, count=4, cpus=1, memory_bytes=1024**3)
+
+
+@pytest.mark.usefixtures("template")
+def test_volumes_that_are_larger_and_added_count_as_a_plan_shows_them(
+    site: site_under_test.Site, acme: account.Account
+) -> None:
+    wishes: dict[str, Any] = {
+        "volume_sizes": {"vda": 2 * SIZE},
+        "new_volumes": (deploy.NewVolumeRequest(name="data", size_bytes=4097),),
+    }
+    plan = site.services.deployments.plan(acme.id, deploy.DeployRequest(template="web", name="new", **wishes))
+    planned = sum(volume.size_bytes for volume in plan.volumes)
+    assert planned == 2 * SIZE + 4608  # whole sectors
+    site.services.accounts.set_quota(acme.id, {"volume_bytes": SIZE + planned - 1})
+    with pytest.raises(errors.QuotaExceeded):
+        _deploy(site, acme, **wishes)
+    site.services.accounts.set_quota(acme.id, {"volume_bytes": SIZE + planned})
+    started = _deploy(site, acme, **wishes)
+    assert site.services.accounts.quota(acme.id).used.volume_bytes == SIZE + planned
+    assert _outcome(site, started).state is operation.State.SUCCEEDED
+    assert site.services.accounts.quota(acme.id).used.volume_bytes == SIZE + planned
 
 
 @pytest.mark.usefixtures("template")

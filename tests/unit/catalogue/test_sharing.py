@@ -133,7 +133,11 @@ _OPEN_GROUP = {
 _SETS = [
     (views.ManifestSummary, _OPEN_SUMMARY, set()),
     (configuration.Configuration, _OPEN_CONFIGURATION, _CLOSED_CONFIGURATION),
-    (configuration.VolumeConfiguration, {"target", "bus", "size_bytes", "format", "boot_order"}, {"serial"}),
+    (
+        configuration.VolumeConfiguration,
+        {"target", "bus", "size_bytes", "format", "boot_order", "sector_size_bytes"},
+        {"serial"},
+    ),
     (configuration.InterfaceConfiguration, {"kind", "model"}, {"mac", "source"}),
     (guest.Guest, _OPEN_GUEST, {"hostname"}),
     (guest.FileSystem, {"device", "kind", "size_bytes", "used_bytes", "mount_point", "subvolumes"}, {"uuid", "label"}),
@@ -294,6 +298,15 @@ def test_a_plan_tells_others_nothing_of_where_the_template_is_from(market):
     assert {change.was for change in plan.changes} <= {"as recorded"}
     assert "acme-web-01" not in repr(plan)
     assert any("not sealed:" in warning for warning in plan.warnings)
+
+
+def test_a_refusal_names_the_template_as_others_see_it_and_not_as_it_was_captured(market):
+    market.share()
+    market.services.templates.edit(market.acme.id, "web", name="renamed", note=None, tags=None)
+    mounted = deploy.NewVolumeRequest(name="data", size_bytes=4096, kind="ext4", mount_point="/srv")
+    for wishes in ({"new_volumes": (mounted,)}, {"volume_sizes": {"vdz": 1}}):
+        with pytest.raises((errors.GuestLacks, errors.VolumeNotFound), match=r"acme/renamed@1"):
+            market.begin(market.globex, "acme/renamed", **wishes)
 
 
 class LateRows:

@@ -1,5 +1,7 @@
 """Filling used volumes: zeroed in pieces between which a cancel is heard."""
 
+import dataclasses
+
 import pytest
 
 from estampe import errors
@@ -61,3 +63,36 @@ def test_a_cancel_is_heard_between_two_pieces():
     with pytest.raises(errors.Cancelled):
         hydrator(told, cancel).hydrate(chunk.ChunkTable(()), [used], size_bytes=SIZE)
     assert used.zeroed == [(0, 256 * MIB)]
+
+
+class SmallVolume:
+    """A used device in memory, with an end in the middle of a chunk."""
+
+    size_bytes = 2 * CHUNK + 4096
+    is_zeroed = False
+
+    def __init__(self):
+        self.content = bytearray(b"x" * self.size_bytes)
+
+    def zero(self, offset, length):
+        self.write(offset, bytes(length))
+
+    def write(self, offset, data):
+        assert offset + len(data) <= self.size_bytes
+        self.content[offset : offset + len(data)] = data
+
+    def flush(self):
+        pass
+
+
+def test_what_lies_beyond_the_end_of_a_smaller_volume_is_left_out():
+    store, told = memory.MemoryStore(chunk_size_bytes=CHUNK), []
+    made = chunks.Chunks(store)
+    bodies = {index: bytes([index]) * CHUNK for index in (1, 2, 5)}
+    with store.writer() as writer:
+        runs = [chunk.Run(index, made.put(writer, body).chunk_id) for index, body in bodies.items()]
+        writer.flush()
+    small = SmallVolume()
+    filler = dataclasses.replace(hydrator(told), chunks=made)
+    filler.hydrate(chunk.ChunkTable(runs), [small], size_bytes=8 * CHUNK)
+    assert small.content == bytes(CHUNK) + bodies[1] + bodies[2][:4096]

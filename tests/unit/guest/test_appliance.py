@@ -8,6 +8,7 @@ import pytest
 
 from estampe import errors
 from estampe.guest import appliance, base, process_group, protocol
+from estampe.model import adjustment, final
 from estampe.model import guest as guests
 
 SEALING = guests.Sealing(is_sealed=False, why_not="no operating system was found", actions=(), trimmed_bytes=0)
@@ -55,7 +56,9 @@ print(json.dumps({"progress": json.dumps([job, {name: os.environ[name] for name 
         finish(tmp_path, program, told=told, cache_directory=tmp_path / "kept")
     job, env = json.loads(told[0])
     wish = {"keep": [], "remove": []}
-    assert job == {"drives": [], "is_uefi": False, "memory_mib": protocol.MEMORY_MIB, "wish": wish}
+    assert job == {
+        "drives": [], "adaptation": None, "is_uefi": False, "memory_mib": protocol.MEMORY_MIB, "wish": wish
+    }  # fmt: skip
     assert env == {
         "LIBGUESTFS_BACKEND": "direct",
         "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg",
@@ -125,3 +128,26 @@ def test_what_is_sent_arrives(tmp_path):
 def test_a_group_knows_its_living_members_only():
     assert os.getpid() in process_group.ProcessGroup(os.getpgrp()).members()
     assert process_group.ProcessGroup(2**22 + 1).members() == []
+
+
+def adapt(tmp_path, line):
+    wish = final.FinalConfiguration(instance_id="1", hostname="new", ssh_keys=("ssh-ed25519 A",))
+    actions = (adjustment.GrowFileSystem(device="vda1", kind="ext4"), adjustment.GrowPhysicalVolume(device="vdb"))
+    job = appliance.Job(drives=(), adaptation=adjustment.Adaptation(actions=actions, configuration=wish))
+    assert protocol.decode_job(protocol.encode_job(job)) == job
+    return appliance.adapt(
+        job, is_kvm_usable=False, work_directory=tmp_path / "work", deadline_seconds=30.0, check_cancelled=lambda: None,
+        worker=[sys.executable, "-c", f"print({line!r}, end='')"],
+    )  # fmt: skip
+
+
+def test_an_adaptation_has_an_outcome_of_its_own_and_its_job_is_nobody_elses_to_read(tmp_path):
+    change = final.Change(what="host name", means=final.Means.APPLIANCE, detail="new")
+    adapted = base.Adapted(changes=(change,))
+    assert adapt(tmp_path, protocol.adapted_line(adapted)) == adapted
+    assert (tmp_path / "work/appliance-job.json").stat().st_mode & 0o077 == 0
+
+
+def test_a_worker_that_did_another_job_is_not_believed(tmp_path):
+    with pytest.raises(errors.ApplianceFailed, match="another job"):
+        adapt(tmp_path, protocol.finished_line(FINISHED))

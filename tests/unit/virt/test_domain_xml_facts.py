@@ -47,6 +47,7 @@ def test_volumes_of_pools_and_devices_are_told_with_their_place():
     assert root.layers == ((domain_xml.Source(path="/dev/vg0/database-root"), "raw"),)
     assert root.boot_order == 1
     assert data.layers == ((domain_xml.Source(path=None, pool="fast", volume="database-data"), "qcow2"),)
+    assert (root.sector_size_bytes, data.sector_size_bytes) == (512, 4096)
 
 
 def test_what_is_not_the_servers_own_or_cannot_be_read_is_left_out_by_name():

@@ -8,12 +8,13 @@ from estampe.virt.domain_xml.plain_server import plain
 from estampe.virt.domain_xml.processor import most_cpus
 from estampe.virt.domain_xml.rebuilding import rebuild
 from estampe.virt.domain_xml.tuned import read_virtio_scsi
-from estampe.virt.domain_xml.volumes import letters
+from estampe.virt.domain_xml.volumes import free_targets, letters
 
 __all__ = [
     "Disk",
     "Facts",
     "Source",
+    "free_targets",
     "letters",
     "live_only",
     "most_cpus",

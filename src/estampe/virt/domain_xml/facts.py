@@ -40,6 +40,7 @@ class Disk:
     bus: str
     serial: str | None
     boot_order: int | None
+    sector_size_bytes: int
     layers: tuple[tuple[Source, str], ...]  # (source, format), top first
     is_chain_complete: bool  # the XML tells the chain's end
 
@@ -241,6 +242,7 @@ def _disk(element: ET.Element) -> Disk:
         bus=target.get("bus") or _default_bus(dev),
         serial=element.findtext("serial"),
         boot_order=boot_order(element),
+        sector_size_bytes=_sector_size_bytes(element),
         layers=layers,
         is_chain_complete=is_complete,
     )
@@ -249,6 +251,11 @@ def _disk(element: ET.Element) -> Disk:
 def _default_bus(dev: str) -> str:
     """What libvirt guesses from the target's name where an old definition has no bus."""
     return {"hd": "ide", "sd": "scsi", "vd": "virtio", "xvd": "xen", "ub": "usb"}.get(dev.rstrip(dev[-1]), "ide")
+
+
+def _sector_size_bytes(element: ET.Element) -> int:
+    size = _attribute(element, "blockio", "logical_block_size")
+    return int(size) if size else configuration.SECTOR_BYTES
 
 
 def boot_order(element: ET.Element) -> int | None:
@@ -299,4 +306,5 @@ def _volume_configuration(disk: Disk, size_bytes: int) -> configuration.VolumeCo
         format=configuration.VolumeFormat(disk.layers[0][1]),
         serial=disk.serial,
         boot_order=disk.boot_order,
+        sector_size_bytes=disk.sector_size_bytes,
     )

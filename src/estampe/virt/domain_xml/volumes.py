@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import string
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from estampe.virt import base
@@ -85,10 +85,11 @@ def _note_dropped(volume: base.NewVolume, before: ET.Element, dropped: list[str]
 
 def _seed(path: str, taken: set[str]) -> ET.Element:
     """First-boot data, on virtio: kernels made for clouds have no AHCI."""
+    virtio = {target for target in taken if target.startswith("vd")}  # whatever is on other buses is in nobody's way
     element = ET.Element("disk", type="file", device="disk")
     ET.SubElement(element, "driver", name="qemu", type="raw")
     ET.SubElement(element, "source", file=path)
-    ET.SubElement(element, "target", dev=next(_free_targets(taken)), bus="virtio")
+    ET.SubElement(element, "target", dev=next(free_targets(virtio)), bus="virtio")
     ET.SubElement(element, "readonly")
     return element
 
@@ -103,16 +104,16 @@ def _taken_targets(given: Sequence[base.NewVolume]) -> set[str]:
     return {volume.target for volume in given} | {f"vd{letters(each.target)}" for each in given if each.bus == "virtio"}
 
 
-def _free_targets(taken: set[str]) -> Iterator[str]:
-    """Names after the last `vd*` that is taken: vda ... vdz, vdaa ..."""
-    letters = string.ascii_lowercase
-    names = [f"vd{''.join(each)}" for size in (1, 2) for each in itertools.product(letters, repeat=size)]
-    last = max((names.index(name) for name in taken if name in names), default=-1)
-    return iter(names[last + 1 :])
+def free_targets(taken: Collection[str], *, like: str = "vda") -> Iterator[str]:
+    """Names of `like`'s bus after the last one that is taken, by its letters on whichever bus: vda ... vdz, vdaa ..."""
+    alphabet, own = string.ascii_lowercase, letters(like)
+    names = ["".join(each) for size in (1, 2) for each in itertools.product(alphabet, repeat=size)]
+    last = max((names.index(letters(target)) for target in taken if letters(target) in names), default=-1)
+    return (f"{like.removesuffix(own)}{name}" for name in names[last + 1 :])
 
 
 def _note_missing(before: dict[str, ET.Element], new: base.NewDomain, noted: changes.Changes) -> None:
-    given = {volume.target for volume in new.volumes}
+    given = {volume.target for volume in new.volumes} | set(new.left_out)
     for target, element in before.items():
         if target not in given:
             reason = left_out.disk(element)
