@@ -133,7 +133,7 @@ class Commands:
     def templates(self) -> dict[str, str]:
         """State by id."""
         found = self._services.templates.list(OWNER, listing.TemplateQuery(limit=1000)).items
-        return {str(each.id): str(each.state) for each in found}
+        return {str(each.template.id): str(each.template.state) for each in found}
 
     def delete_template(self, *, template: str) -> None:
         self._services.life.delete(OWNER, template, by="a test")

@@ -229,6 +229,15 @@ FIELDS: Final[dict[str, Any]] = {
     "Readiness.status": "ready",
     "Version.api": "v1",
     "Version.version": "0.1.0",
+    # who else sees templates
+    "DeployedElsewhere.account": "globex",
+    "LimitRequest.publishers": ["cloud", "acme"],
+    "Publication.by": "alice",
+    "Publishing.publishers": ["cloud", "acme"],
+    "RuledTemplate.name": "ci-web",
+    "Share.account": "globex",
+    "Share.shared_by": "alice",
+    "Template.publisher": "acme",
     # accounts and people
     "user": "alice",
     "Account.id": _ACCOUNT_ID,

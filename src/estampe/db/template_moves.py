@@ -117,7 +117,7 @@ def leave_name(connection: sa.Connection, gone: template.Template) -> None:
 
 
 _ADVICE: Final = {
-    template.State.CAPTURING: "it is being captured: wait for that operation, or cancel it",
+    template.State.CAPTURING: "it is being captured: wait for its end, or cancel that operation",
     template.State.ACTIVE: "delete it first (`estampe template delete`)",
     template.State.DEPRECATED: "delete it first (`estampe template delete`)",
     template.State.DISABLED: "delete it first (`estampe template delete`)",

@@ -52,6 +52,13 @@ _ROUTES: list[tuple[str, str, Any]] = [
     ("POST", "/v1/templates/web/unprotect", None),
     ("POST", "/v1/templates/web/purge", None),
     ("GET", "/v1/templates/web/servers", None),
+    ("GET", "/v1/templates/web/shares", None),
+    ("PUT", "/v1/templates/web/shares/globex", {}),
+    ("DELETE", "/v1/templates/web/shares/globex", None),
+    ("POST", "/v1/templates/web/publish", {}),
+    ("POST", "/v1/templates/web/unpublish", None),
+    ("POST", "/v1/templates/web/hide", None),
+    ("POST", "/v1/templates/web/unhide", None),
     ("GET", "/v1/retention/rules", None),
     ("PUT", "/v1/retention/rules/ci-*", {"keep_last": 5}),
     ("DELETE", "/v1/retention/rules/ci-*", None),
@@ -92,7 +99,8 @@ def test_every_route_is_tried_here(http: testclient.TestClient) -> None:
             path.replace("web-01", "{reference}")
             .replace("/web", "/{reference}")
             .replace("0000012d", "{reference}")
-            .replace("ci-*", "{pattern}"),
+            .replace("ci-*", "{pattern}")
+            .replace("globex", "{account}"),
         )
         for method, path, _body in _ROUTES
     }

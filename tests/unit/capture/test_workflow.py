@@ -80,7 +80,7 @@ def test_a_kill_at_any_step_loses_nothing(site, step, event):
 
 
 def _listed(site):
-    return site.services.templates.list(OWNER, listing.TemplateQuery()).items
+    return [each.template for each in site.services.templates.list(OWNER, listing.TemplateQuery()).items]
 
 
 @pytest.mark.parametrize("step", [*STEPS, None])

@@ -170,7 +170,7 @@ def test_a_deleted_template_is_in_the_trash_and_comes_back_as_it_was(stocked):
     stocked.services.life.restore(OWNER, "web@1")
     restored = shown(stocked)
     unrevised = dataclasses.replace(restored.template, revision=before.template.revision)
-    assert dataclasses.replace(restored, template=unrevised) == before
+    assert dataclasses.replace(restored, seen=dataclasses.replace(restored.seen, template=unrevised)) == before
     stocked.succeed(stocked.deploy())
 
 
