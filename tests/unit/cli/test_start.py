@@ -26,7 +26,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
         "import contextlib, sys\n"
         "from estampe.cli.main import app\n"
         f"with contextlib.suppress(SystemExit): app({arguments!r})\n"
-        "print('modules', *sorted({name.partition('.')[0] for name in sys.modules}))\n"
+        "print('modules', *sorted({name.partition('.')[0] for name, module in sys.modules.items() if module}))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.splitlines()[-1].split())
@@ -38,7 +38,7 @@ def test_a_command_does_not_import_the_daemons_libraries(run: conftest.CommandLi
         "import sys\n"
         "from estampe.cli.main import app\n"
         "app(['server', 'list'], standalone_mode=False)\n"
-        "print('modules', *sorted({name.partition('.')[0] for name in sys.modules}))\n"
+        "print('modules', *sorted({name.partition('.')[0] for name, module in sys.modules.items() if module}))\n"
     )
     env = {**os.environ, "ESTAMPE_SOCKET": str(run.socket_path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
