@@ -123,6 +123,11 @@ class ConfirmationNeeded(Invalid):
     message = "nobody is there to confirm that you want to {action}: say --yes to do it without being asked"
 
 
+class DatabaseUrlInvalid(Invalid):
+    code = "database-url"
+    message = "the setting database_url cannot be used: {problem}; it looks like postgresql://user@host/database"
+
+
 class DomainXmlInvalid(Invalid):
     code = "domain-xml-invalid"
     message = "the domain XML of server {server!r} cannot be used: {problem}"
@@ -178,6 +183,11 @@ class ChunkNotFound(NotFound):
     message = "the store holds no chunk {chunk}"
 
 
+class BackupNotFound(NotFound):
+    code = "backup-not-found"
+    message = "there is no backup {path}: {detail}"
+
+
 class RouteNotFound(NotFound):
     code = "route-not-found"
     message = "this Estampe daemon has no {method} {path}; is the client newer than the daemon?"
@@ -217,6 +227,19 @@ class TemplateStateForbids(Conflict):
 class AlreadyServing(Conflict):
     code = "already-serving"
     message = "another Estampe daemon works in {directory}; stop that one first, or set another state_directory"
+
+
+class DatabaseInUse(Conflict):
+    code = "database-in-use"
+    message = "another Estampe daemon works with the database at {where}; stop that one first"
+
+
+class BackupKindMismatch(Conflict):
+    code = "backup-kind"
+    message = (
+        "the backup {path} is of a database in {kind}, and this installation's is in {wanted}: restore it where database_url "
+        "is as it was when the backup was made"
+    )
 
 
 class StoreBusy(Conflict):
@@ -265,6 +288,14 @@ class OperationEnded(Conflict):
 class OperationOutdated(Conflict):
     code = "operation-outdated"
     message = "operation {operation} was begun by another version of Estampe and was undone; ask for it again"
+
+
+class OperationNotRestored(Conflict):
+    code = "operation-not-restored"
+    message = (
+        "operation {operation} was under way when the backup was made that the database was restored from; it was not "
+        "continued: see what it left, then ask for it again"
+    )
 
 
 class NoSpace(Conflict):
@@ -318,6 +349,11 @@ class FormatUnsupported(Unsupported):
 class DatabaseVersionUnsupported(Unsupported):
     code = "database-version"
     message = "the database at {where} has schema {version}, which this Estampe does not know: upgrade Estampe"
+
+
+class BackupVersionUnsupported(Unsupported):
+    code = "backup-version"
+    message = "the backup {path} has format version {version}, this Estampe reads up to {supported}: upgrade Estampe"
 
 
 class ChainUnsupported(Unsupported):
@@ -385,6 +421,16 @@ class DatabaseUnavailable(Unavailable):
     message = "the database at {where} cannot be used: {detail}"
 
 
+class DatabaseBusy(Unavailable):
+    code = "database-busy"
+    message = "the database at {where} was busy, and nothing was changed: {detail}; try again"
+
+
+class BackupFailed(Unavailable):
+    code = "backup-failed"
+    message = "cannot {action} {path}: {detail}"
+
+
 class StoreUnavailable(Unavailable):
     code = "store-unavailable"
     message = "the store at {where} cannot {action}: {detail}"
@@ -411,6 +457,18 @@ class StoreDamaged(Corrupt):
         "the store is damaged: {chunks} chunks and {manifests} manifests cannot be used, and {templates} templates need them; "
         "capture those again while their servers are there, and look after what holds the store"
     )
+
+
+class DatabaseDamaged(Corrupt):
+    code = "database-damaged"
+    message = (
+        "the database at {where} is damaged: {detail}; restore the last backup that is sound (`estampe db restore`)"
+    )
+
+
+class BackupCorrupt(Corrupt):
+    code = "backup-corrupt"
+    message = "the backup {path} is damaged: {detail}; nothing was changed, use another one"
 
 
 class ManifestCorrupt(Corrupt):
