@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support import postgresql as postgresql_server
 
 LIBVIRT_URI = "qemu:///system"
 _HERE = Path(__file__).parent
@@ -85,4 +86,61 @@ _REQUIREMENTS: dict[str, Callable[[], str]] = {
     "requires_libvirt": _lacks_libvirt,
     "requires_appliance": _lacks_program("supermin"),
     "requires_guest": _lacks_program("mmdebstrap"),
+    "requires_postgresql": postgresql_server.missing,
 }
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """A PostgreSQL server for this process' tests; `new` makes a database."""
+    with postgresql_server.cluster() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgresql):
+    """The name of a PostgreSQL database with Estampe's tables, to make others by."""
+    from estampe.db import database
+
+    url = postgresql.new()
+    made = database.Database.open(url)
+    made.upgrade()
+    made.close()
+    return postgresql_server.name_of(url)
+
+
+@pytest.fixture(params=["sqlite", postgresql_server.PARAMETER])
+def database_url(request, tmp_path):
+    """An empty database, on each kind that Estampe can use."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/estampe.sqlite"
+        return
+    server = request.getfixturevalue("postgresql")
+    url = server.new()
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory):
+    """A SQLite database with Estampe's tables, to copy: migrating takes half a second, copying nothing."""
+    from estampe.db import database
+
+    path = tmp_path_factory.mktemp("migrated-sqlite") / "estampe.sqlite"
+    made = database.Database.open(f"sqlite:///{path}")
+    made.upgrade()
+    made.close()
+    return path
+
+
+@pytest.fixture(params=["sqlite", postgresql_server.PARAMETER])
+def migrated_url(request, tmp_path):
+    """A database with Estampe's tables, on each kind."""
+    if request.param == "sqlite":
+        copied = shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "estampe.sqlite")
+        yield f"sqlite:///{copied}"
+        return
+    server = request.getfixturevalue("postgresql")
+    url = server.new(request.getfixturevalue("migrated_postgresql"))
+    yield url
+    server.drop(url)

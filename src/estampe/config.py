@@ -23,7 +23,12 @@ _Seconds = Annotated[float, pydantic.Field(gt=0, le=30 * 86_400)]
 class Settings(pydantic_settings.BaseSettings):
     """All settings, with the defaults of a single host."""
 
-    model_config = pydantic_settings.SettingsConfigDict(env_prefix="ESTAMPE_", extra="forbid", frozen=True)
+    model_config = pydantic_settings.SettingsConfigDict(
+        env_prefix="ESTAMPE_",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,  # a URL may hold a password
+    )
 
     socket: Path = pydantic.Field(Path("/run/estampe/estampe.sock"), description="Unix socket of the API.")
     group: str = pydantic.Field("estampe", description="Group that may open the socket, if it exists.")
@@ -32,6 +37,9 @@ class Settings(pydantic_settings.BaseSettings):
     )
     store_directory: Path | None = pydantic.Field(
         None, description="The store of chunks and manifests; unset: `store` in the state directory."
+    )
+    database_url: pydantic.SecretStr | None = pydantic.Field(
+        None, description="PostgreSQL, as postgresql://user@host/database; unset: SQLite files in the state directory."
     )
     run_directory: Path = pydantic.Field(Path("/run/estampe"), description="Sockets of running operations.")
     libvirt_uri: str = pydantic.Field("qemu:///system", description="The libvirt host.")
@@ -68,6 +76,14 @@ class Settings(pydantic_settings.BaseSettings):
         90, description="Ended operations are forgotten after this many days."
     )
     log_level: Literal["debug", "info", "warning", "error"] = pydantic.Field("info", description="Least level logged.")
+
+    @pydantic.field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, value: pydantic.SecretStr | None) -> pydantic.SecretStr | None:
+        """Only the beginning, which holds no secret; libpq judges the rest."""
+        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("it must begin with postgresql:// (leave it unset for SQLite)")
+        return value
 
     @property
     def store(self) -> Path:

@@ -121,12 +121,13 @@ def install(settings: config.Settings, *, observer: jobs.StepObserver | None = N
     allocator.keep_freed_memory()
     places = Places.make(settings)
     with contextlib.ExitStack() as opening:
-        db = opening.enter_context(contextlib.closing(database.Database.open(f"sqlite:///{places.database}")))
+        db = opening.enter_context(contextlib.closing(_database(settings, places)))
+        opening.enter_context(db.alone())
         db.upgrade()
         store = _store(settings, templates.Templates(db))
         host = opening.enter_context(contextlib.closing(_host(settings)))
         engine = dbos_engine.DbosEngine(
-            f"sqlite:///{places.jobs}",
+            _postgresql_url(settings) or f"sqlite:///{places.jobs}",
             executor_id=_EXECUTOR,
             generation=GENERATION,
             concurrency={
@@ -137,6 +138,15 @@ def install(settings: config.Settings, *, observer: jobs.StepObserver | None = N
         )
         adapters = Adapters(db=db, store=store, host=host, engine=engine)
         return wire(settings, places, adapters, closing=opening.pop_all())
+
+
+def _postgresql_url(settings: config.Settings) -> str | None:
+    """None: SQLite."""
+    return None if settings.database_url is None else settings.database_url.get_secret_value()
+
+
+def _database(settings: config.Settings, places: Places) -> database.Database:
+    return database.Database.open(_postgresql_url(settings) or f"sqlite:///{places.database}")
 
 
 def _store(settings: config.Settings, catalogue: templates.Templates) -> local.LocalStore:
@@ -326,7 +336,7 @@ def _register(ground: _Ground, store: storage.StorageService) -> None:
 def serve(settings: config.Settings) -> None:
     """The daemon: works and answers until SIGTERM or SIGINT, then stops cleanly."""
     _log_to_stderr(settings.log_level)
-    with _alone(settings):
+    with alone(settings):
         installation = install(settings)
         try:
             installation.launch()
@@ -350,8 +360,8 @@ def _leave() -> None:
 
 
 @contextlib.contextmanager
-def _alone(settings: config.Settings) -> Iterator[None]:
-    """One daemon per state directory: a second one would run the same operations again."""
+def alone(settings: config.Settings) -> Iterator[None]:
+    """One daemon per state directory: a second one would run the same operations again. Raises: errors.AlreadyServing."""
     import fcntl
 
     from estampe import errors

@@ -1,9 +1,13 @@
-"""The contract of the database's repositories. PostgreSQL will be one more parameter of the fixture `db`."""
+"""The contract of the database's repositories, on SQLite and on PostgreSQL."""
 
 import concurrent.futures
 import datetime
+import json
+import subprocess
+import sys
 import threading
 import uuid
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -21,10 +25,9 @@ def later(seconds):
     return NOON + datetime.timedelta(seconds=seconds)
 
 
-@pytest.fixture(params=["sqlite"])
-def db(tmp_path):
-    opened = database.Database.open(f"sqlite:///{tmp_path}/estampe.sqlite")
-    opened.upgrade()
+@pytest.fixture
+def db(migrated_url):
+    opened = database.Database.open(migrated_url)
     yield opened
     opened.close()
 
@@ -74,6 +77,62 @@ def test_a_failed_transaction_leaves_nothing(db):
 def test_a_row_needs_an_owner_that_exists(db):
     with pytest.raises(sa.exc.IntegrityError):
         servers.Servers(db, clock=lambda: NOON).ensure(owner_id=uuid.uuid4(), domain_uuid=uuid.uuid4(), name="web-01")
+
+
+def count_up(db):
+    """Read, then write what was read and one."""
+    with db.write() as connection:
+        count = int(connection.execute(sa.text("SELECT name FROM accounts")).scalar_one())
+        connection.execute(sa.text("UPDATE accounts SET name = :name"), {"name": f"{count + 1}"})
+
+
+def test_no_update_of_threads_is_lost_while_others_read(db):
+    with db.write() as connection:
+        connection.execute(sa.text("UPDATE accounts SET name = '0'"))
+
+    def work(index):
+        if index % 2:
+            return [accounts.Accounts(db).get_default().name for _ in range(5)]
+        return count_up(db)
+
+    found = together(work)
+    assert [each for each in found if isinstance(each, Exception)] == []
+    assert int(accounts.Accounts(db).get_default().name) == THREADS // 2
+
+
+PROCESSES, ROUNDS = 3, 10
+
+
+def test_processes_lose_no_update_make_no_double_version_and_leave_no_deadlock(db, migrated_url):
+    """Processes share none of Python's locks, only the database."""
+    with db.write() as connection:
+        connection.execute(sa.text("UPDATE accounts SET name = '0'"))
+    found = run_children(migrated_url)
+    assert int(accounts.Accounts(db).get_default().name) == PROCESSES * ROUNDS
+    versions = sorted(version for each in found for version in each["versions"])
+    assert versions == list(range(1, PROCESSES * ROUNDS + 1))
+    winners = [key for each in found for key in each["locks"]]
+    assert sorted(winners) == sorted(f"server/{index}" for index in range(ROUNDS))
+    assert sorted(held.key for held in operations.Operations(db).locks_held()) == sorted(winners)
+
+
+def run_children(url):
+    """What the processes did, that began at one moment."""
+    argv = [sys.executable, str(Path(__file__).with_name("database_child.py")), url, str(ROUNDS)]
+    pipe = subprocess.PIPE
+    children = [subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(PROCESSES)]
+    try:
+        assert [child.stdout.readline() for child in children] == ["ready\n"] * PROCESSES
+        for child in children:
+            child.stdin.write("go\n")
+            child.stdin.flush()
+        said = [child.communicate(timeout=120) for child in children]
+        assert [child.returncode for child in children] == [0] * PROCESSES, said
+        return [json.loads(out) for out, _ in said]
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
 
 
 # --- servers --------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The contract of jobs.base.Engine, on the engine in memory and on DBOS.
+"""The contract of jobs.base.Engine, on the engine in memory and on DBOS, over SQLite and PostgreSQL.
 
 A kill is played by an interrupt at a named place, which no engine may record. What a real kill -9 does to the engine of
 the daemon is shown, with processes, in tests/unit/jobs/test_dbos_kill.py.
@@ -11,6 +11,7 @@ import time
 import uuid
 
 import pytest
+from tests.support import postgresql as postgresql_server
 
 from estampe import errors
 from estampe.jobs import base, dbos_engine, memory
@@ -94,13 +95,13 @@ class MemoryDaemon(Daemon):
 
 
 class DbosDaemon(Daemon):
-    def __init__(self, path):
+    def __init__(self, url):
         super().__init__()
-        self.path = path
+        self.url = url
 
     def make(self, generation, concurrency):
         return dbos_engine.DbosEngine(
-            f"sqlite:///{self.path}", executor_id="host", generation=generation, concurrency={KIND: concurrency},
+            self.url, executor_id="host", generation=generation, concurrency={KIND: concurrency},
             observer=self.cutter, queue_interval_seconds=0.02,
         )  # fmt: skip
 
@@ -115,18 +116,33 @@ class DbosDaemon(Daemon):
 def primed(tmp_path_factory):
     """A system database that knows the queue: on a new one DBOS takes a second to notice it."""
     path = tmp_path_factory.mktemp("primed") / "jobs.sqlite"
-    daemon = DbosDaemon(path)
-    daemon.boot(lambda _steps, _operation_id: None)
-    daemon.halt()
+    prime(f"sqlite:///{path}")
     return path
 
 
-@pytest.fixture(params=["memory", "dbos"])
+@pytest.fixture(scope="module")
+def primed_postgresql(postgresql):
+    """Likewise."""
+    url = postgresql.new()
+    prime(url)
+    return postgresql_server.name_of(url)
+
+
+def prime(url):
+    daemon = DbosDaemon(url)
+    daemon.boot(lambda _steps, _operation_id: None)
+    daemon.halt()
+
+
+@pytest.fixture(params=["memory", "dbos", pytest.param("dbos on postgresql", marks=pytest.mark.requires_postgresql)])
 def daemon(request, tmp_path):
     if request.param == "memory":
         made = MemoryDaemon()
+    elif request.param == "dbos":
+        made = DbosDaemon(f"sqlite:///{shutil.copy(request.getfixturevalue('primed'), tmp_path)}")
     else:
-        made = DbosDaemon(shutil.copy(request.getfixturevalue("primed"), tmp_path))
+        server = request.getfixturevalue("postgresql")
+        made = DbosDaemon(server.new(request.getfixturevalue("primed_postgresql")))
     yield made
     made.halt()
 

@@ -1,22 +1,30 @@
 """One database: its connections, its two kinds of transaction, and its schema.
 
-Everything that differs between SQLite and PostgreSQL is here, in `sqlite`, and in `schema.UtcDateTime`.
+Everything that differs between SQLite and PostgreSQL is here, in `sqlite`, `postgresql` and their keepers, and in
+`schema.UtcDateTime`.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Final, Self
 
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import sqlite
+from estampe.db import postgresql, sqlite
 
 # Estampe's writers take turns on PostgreSQL by this advisory lock, as BEGIN IMMEDIATE makes them do on SQLite, so that
 # what holds on one holds on the other. Any constant does; this one is "estampe" in ASCII.
 _WRITER_LOCK: Final = int.from_bytes(b"estampe")
+# Held by a daemon as long as it lives, for daemons on other hosts: "estampd".
+_DAEMON_LOCK: Final = int.from_bytes(b"estampd")
+
+# A server that does not take a connection (it restarts, or has too many) is asked again after these: 8 s in all, as long
+# as a restart of PostgreSQL takes. Nothing has been done by then, so asking again is always right.
+_PAUSES_SECONDS: Final = (0.1, 0.3, 0.6, 1.0, 2.0, 4.0)
 
 
 class Database:
@@ -26,31 +34,40 @@ class Database:
     power loss too.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(
+        self, engine: sa.Engine, *, where: str, wait: Callable[[float], None] = time.sleep, schema: str | None = None
+    ) -> None:
         self._engine = engine
+        self._where = where
+        self._wait = wait
+        self._schema = schema  # PostgreSQL's
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(
+        cls, url: str, *, schema: str = postgresql.CATALOGUE_SCHEMA, wait: Callable[[float], None] = time.sleep
+    ) -> Self:
         """Connect to `sqlite:////path/to/file` (made where it is missing, readable by its owner only) or PostgreSQL.
 
-        Raises: errors.DatabaseUnavailable, also where the file is in a folder that does not exist.
+        `schema` is PostgreSQL's; `wait` is how a connection that cannot be made is waited for, in seconds.
+        Raises: errors.DatabaseUnavailable, also where the file is in a folder that does not exist; errors.DatabaseUrlInvalid.
         """
+        if postgresql.is_url(url):
+            made = postgresql.create_engine(url, schema=schema)
+            return cls(made, where=postgresql.describe(url), wait=wait, schema=schema)
         parsed = sa.make_url(url)
-        if parsed.get_backend_name() != "sqlite":
-            return cls(sa.create_engine(parsed, pool_pre_ping=True))
         engine = sqlite.create_engine(parsed, isolation_level=None)  # `_begin_sqlite` begins, not the sqlite3 module
         sa.event.listen(engine, "begin", _begin_sqlite)
-        return cls(engine)
+        return cls(engine, where=parsed.render_as_string(), wait=wait)
 
     @property
     def where(self) -> str:
         """The database in words, without a password."""
-        return self._engine.url.render_as_string(hide_password=True)
+        return self._where
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that only reads, from one consistent state on SQLite. Raises: errors.DatabaseUnavailable."""
-        with self._translated(), self._engine.connect() as connection, connection.begin():
+        with self._translated(), self._connect() as connection, connection.begin():
             yield connection
 
     @contextlib.contextmanager
@@ -59,7 +76,7 @@ class Database:
 
         Commits on leaving, rolls back on an exception. Raises: errors.DatabaseUnavailable.
         """
-        with self._translated(), self._engine.connect() as connection:
+        with self._translated(), self._connect() as connection:
             connection = connection.execution_options(estampe_writes=True)  # noqa: PLW2901 - the same one, marked
             with connection.begin():
                 if connection.dialect.name == "postgresql":
@@ -74,25 +91,73 @@ class Database:
         from estampe.db import migration  # here, since Alembic takes a while to import
 
         with self.write() as connection:
+            self._ensure_schema(connection)
             migration.upgrade(connection, revision, where=self.where)
+
+    def revision(self) -> str | None:
+        """The schema's revision, None where there are no tables yet. Raises: errors.DatabaseUnavailable."""
+        from estampe.db import migration
+
+        with self.read() as connection:
+            return migration.present(connection)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only one: no daemon on another host works with this PostgreSQL database meanwhile.
+
+        On SQLite nothing is done: the file is in the state directory, and that has a lock. On PostgreSQL it is a lock of a
+        session, so it ends with the process, however that ends; and with the server's.
+        Raises: errors.DatabaseInUse, errors.DatabaseUnavailable.
+        """
+        if self._schema is None:
+            yield
+            return
+        with contextlib.closing(self._session()) as session:
+            if not session.execute(sa.select(sa.func.pg_try_advisory_lock(_DAEMON_LOCK))).scalar():
+                raise errors.DatabaseInUse(where=self.where)
+            yield
+
+    def _session(self) -> sa.Connection:
+        """A connection that never goes back to the pool, outside of transactions."""
+        with self._translated():
+            session = self._connect().execution_options(isolation_level="AUTOCOMMIT")
+            session.detach()
+            return session
+
+    def _ensure_schema(self, connection: sa.Connection) -> None:
+        """PostgreSQL's, where nobody has made it: only that needs the privilege to."""
+        if self._schema is None or connection.dialect.has_schema(connection, self._schema):
+            return
+        connection.execute(sa.schema.CreateSchema(self._schema))
 
     def close(self) -> None:
         """Give the connections back; the last one out folds SQLite's write-ahead log into the file."""
         self._engine.dispose()
 
+    def _connect(self) -> sa.Connection:
+        for pause in _PAUSES_SECONDS if self._schema is not None else ():
+            try:
+                return self._engine.connect()
+            except (sa.exc.OperationalError, sa.exc.InterfaceError):
+                self._wait(pause)
+        return self._engine.connect()
+
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
-            raise self._unavailable(error) from error
-        except sa.exc.DatabaseError as error:
-            if type(error) is not sa.exc.DatabaseError:  # its subclasses: a broken constraint, wrong SQL
+        except sa.exc.SQLAlchemyError as error:
+            failure = postgresql.find_failure(error, where=self.where) or self._sqlite_failure(error)
+            if failure is None:
                 raise
-            raise self._unavailable(error) from error  # SQLite: no database, or a damaged one
+            raise failure from error
 
-    def _unavailable(self, error: Exception) -> errors.DatabaseUnavailable:
+    def _sqlite_failure(self, error: sa.exc.SQLAlchemyError) -> errors.DatabaseUnavailable | None:
         """In the driver's words only: the whole text quotes the parameters, and those may hold a password."""
+        is_unusable = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.TimeoutError)
+        # The class itself: SQLite found no database, or a damaged one. Its subclasses: a broken constraint, wrong SQL.
+        if not is_unusable and type(error) is not sa.exc.DatabaseError:
+            return None
         return errors.DatabaseUnavailable(
             where=self.where, detail=str(getattr(error, "orig", None) or type(error).__name__)
         )

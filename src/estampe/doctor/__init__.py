@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from estampe import config
-from estampe.doctor import appliance, daemon, hypervisor, places, programs
+from estampe.doctor import appliance, daemon, database, hypervisor, places, programs
 from estampe.doctor.check import Check, Status
 
 __all__ = ["Check", "Status", "examine"]
@@ -35,5 +35,6 @@ def _examine(settings: config.Settings, *, is_full: bool) -> Iterator[Check]:
     yield hypervisor.check_firmware()
     yield from appliance.check_appliance(is_full=is_full, is_kvm_usable=kvm.status is Status.OK)
     yield from places.check_places(settings)
+    yield from database.check_database(settings)
     yield daemon.check_group(settings.group)
     yield daemon.check_daemon(settings.socket)

@@ -27,7 +27,7 @@ import dbos
 import sqlalchemy as sa
 from dbos._error import DBOSUnexpectedStepError  # 3.4 exports it nowhere else
 
-from estampe.db import sqlite
+from estampe.db import postgresql, sqlite
 from estampe.jobs import base, outcome
 
 _log = logging.getLogger(__name__)
@@ -68,8 +68,10 @@ class DbosEngine:
         dbos.DBOS(
             config={
                 "name": "estampe",
-                "system_database_url": database_url,
+                # PostgreSQL's may hold a password, and DBOS writes what it gets into messages: the engine knows where to go.
+                "system_database_url": None if postgresql.is_url(database_url) else database_url,
                 "system_database_engine": self._database,
+                "dbos_system_schema": postgresql.JOBS_SCHEMA,  # SQLite has none
                 "application_version": str(generation),
                 "executor_id": executor_id,
                 "serializer": dbos.DBOSPortableJSONSerializer(),
@@ -250,11 +252,12 @@ def _open(url: str) -> sa.Engine:
     Durable as the catalogue: a step may record what can be seen only once ("the server was running"), and the next one
     acts on it. The record must not be lost to a power cut that the act survives.
     """
-    parsed = sa.make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_pre_ping=True)
+    if postgresql.is_url(url):
+        # DBOS itself waits and tries again where the server is away, has too many connections, or has a full disk; but not
+        # where a lock was waited for too long, so it gets no limit.
+        return postgresql.create_engine(url, schema=postgresql.JOBS_SCHEMA, waits_for_locks=True)
     # The isolation level as DBOS sets it (3.4, _sys_db_sqlite.py), which tries again when the database is locked.
-    return sqlite.create_engine(parsed, isolation_level="IMMEDIATE", waits_for_space=True)
+    return sqlite.create_engine(sa.make_url(url), isolation_level="IMMEDIATE", waits_for_space=True)
 
 
 def _queue(kind: str) -> str:

@@ -1,4 +1,4 @@
-"""The schema's history leads to the schema, with the data it meets on the way."""
+"""The schema's history leads to the schema, with the data it meets on the way; on SQLite and on PostgreSQL."""
 
 import datetime
 import uuid
@@ -15,18 +15,18 @@ NOON = datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.UTC)
 FIRST_ROWS = r"""
 INSERT INTO servers VALUES (:server, :owner, :domain, 'web-01', NULL, :at);
 INSERT INTO templates
-VALUES (:template, :owner, 'web', 3, 'active', 'a note', :server, 'web-01', :at, 100, 50, 20, 1, 'Debian 12');
+VALUES (:template, :owner, 'web', 3, 'active', 'a note', :server, 'web-01', :at, 100, 50, 20, :yes, 'Debian 12');
 INSERT INTO template_tags VALUES (:template, 'blue', 0);
 INSERT INTO operations
-VALUES (:operation, :owner, 'capture', 'web-01', 'running', 'copying', 5, 10, :at, 0, '{"server"\: "web-01"}', NULL, NULL,
+VALUES (:operation, :owner, 'capture', 'web-01', 'running', 'copying', 5, 10, :at, :no, '{"server"\: "web-01"}', NULL, NULL,
         :at, :at, NULL);
-INSERT INTO operation_locks VALUES ('server/x', :operation, 1)
+INSERT INTO operation_locks VALUES ('server/x', :operation, :yes)
 """
 
 
 @pytest.fixture
-def db(tmp_path):
-    opened = database.Database.open(f"sqlite:///{tmp_path}/estampe.sqlite")
+def db(database_url):
+    opened = database.Database.open(database_url)
     yield opened
     opened.close()
 
@@ -54,12 +54,14 @@ def test_upgrading_again_changes_nothing(db):
         assert connection.execute(sa.text("SELECT name FROM accounts")).scalars().all() == ["operator"]
 
 
-def test_data_of_the_first_schema_survives_to_the_newest(db):
+def test_data_of_the_first_schema_survives_to_the_newest(db, database_url):
     """Written in the SQL of 0001: it must not change when the schema does."""
     db.upgrade("0001")
     ids = {name: uuid.uuid4() for name in ("server", "domain", "template", "operation")}
     values = {name: each.hex for name, each in ids.items()}
-    values |= {"owner": account.DEFAULT_ACCOUNT_ID.hex, "at": "2026-03-01 12:00:00.000000"}
+    values |= {"owner": account.DEFAULT_ACCOUNT_ID.hex, "at": "2026-03-01 12:00:00.000000", "yes": True, "no": False}
+    if database_url.startswith("postgresql"):
+        values["at"] += "+00"  # SQLite keeps no zone
     with db.write() as connection:
         for statement in FIRST_ROWS.split(";"):
             connection.execute(sa.text(statement), values)
@@ -83,6 +85,8 @@ def test_a_database_of_a_newer_estampe_is_left_alone(db):
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(db):
     with db.write() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.text("CREATE SCHEMA estampe"))
         connection.execute(sa.text("CREATE TABLE operation_locks (wrong INTEGER)"))
     with pytest.raises(errors.DatabaseUnavailable, match="already exists"):
         db.upgrade()

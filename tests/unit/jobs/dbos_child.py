@@ -1,6 +1,6 @@
 """A daemon that is killed with SIGKILL, by itself, at a named place of its one operation. Run by test_dbos_kill.py.
 
-dbos_child.py FOLDER STEP EVENT      STEP EVENT: where to die ("-" "-": nowhere)
+dbos_child.py FOLDER STEP EVENT DATABASE JOBS      STEP EVENT: where to die ("-" "-": nowhere); then two URLs
 """
 
 import datetime
@@ -23,7 +23,7 @@ def now():
     return datetime.datetime.now(datetime.UTC)
 
 
-def main(folder: Path, step: str, event: str) -> None:
+def main(folder: Path, step: str, event: str, url: str, jobs_url: str) -> None:
     def die_at(name: str, seen: str) -> None:
         if (step, event) == (name, seen):
             os.kill(os.getpid(), signal.SIGKILL)
@@ -46,11 +46,11 @@ def main(folder: Path, step: str, event: str) -> None:
             raise errors.NameInUse(name="web-02", what="a server")
         return {"made": ["a", "b"]}
 
-    db = database.Database.open(f"sqlite:///{folder}/estampe.sqlite")
+    db = database.Database.open(url)
     db.upgrade()
     rows = operations.Operations(db)
     engine = dbos_engine.DbosEngine(
-        f"sqlite:///{folder}/jobs.sqlite", executor_id="host", generation=1, concurrency={},
+        jobs_url, executor_id="host", generation=1, concurrency={},
         observer=lambda _id, name, seen: die_at(name, seen), queue_interval_seconds=0.02,
     )  # fmt: skip
     runner.register(engine, operation.Kind.CAPTURE, body, operations=rows, clock=now)
@@ -70,4 +70,4 @@ def main(folder: Path, step: str, event: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+    main(Path(sys.argv[1]), *sys.argv[2:])

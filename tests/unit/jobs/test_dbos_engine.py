@@ -1,6 +1,7 @@
 """What the daemon's engine alone is asked for: bounds, a quick end, and silence."""
 
 import logging
+import signal
 import subprocess
 import sys
 import threading
@@ -8,6 +9,7 @@ import time
 import uuid
 
 import pytest
+from tests.support import postgresql as postgresql_server
 
 from estampe import errors
 from estampe.db import sqlite
@@ -197,3 +199,50 @@ def test_an_operation_that_fills_the_disk_of_the_records_can_still_be_undone(tmp
         assert make(body).list_unfinished() == set()
     finally:
         subprocess.run(["umount", "-l", tmp_path], check=True)
+
+
+@pytest.mark.requires_postgresql
+def test_a_restart_of_postgresql_in_the_middle_of_a_step_is_waited_for(caplog):
+    begun, release, ended = threading.Event(), threading.Event(), threading.Event()
+    ran = []
+
+    def body(steps, _operation_id):
+        steps.run("one", lambda: (ran.append("one"), begun.set(), release.wait(DEADLINE_SECONDS))[0])
+        steps.run("two", lambda: ran.append("two"))
+        ended.set()
+
+    with postgresql_server.cluster() as server:
+        url = server.new()
+        engine = dbos_engine.DbosEngine(
+            url, executor_id="host", generation=1, concurrency={}, queue_interval_seconds=0.02
+        )
+        engine.register("capture", body, abandon=ignore)
+        engine.launch()
+        try:
+            engine.start("capture", uuid.uuid4())
+            assert begun.wait(DEADLINE_SECONDS)
+            server.stop(signal.SIGQUIT)
+            release.set()
+            deadline = time.monotonic() + DEADLINE_SECONDS
+            while "Retrying" not in caplog.text and time.monotonic() < deadline:
+                time.sleep(0.02)  # the record was tried while no server was there
+            server.start()
+            assert ended.wait(DEADLINE_SECONDS)
+            while engine.list_unfinished() and time.monotonic() < deadline:
+                time.sleep(0.02)  # a thread that is not ours
+            assert engine.list_unfinished() == set()
+        finally:
+            engine.close(timeout_seconds=5)
+    assert ran == ["one", "two"]
+    assert "is cut off" not in caplog.text
+
+
+@pytest.mark.requires_postgresql
+def test_the_engine_tells_no_password_of_postgresql(postgresql, caplog):
+    url = f"{postgresql.new()}&password=hunter2"
+    with caplog.at_level(logging.DEBUG):
+        engine = dbos_engine.DbosEngine(url, executor_id="host", generation=1, concurrency={})
+        engine.register("capture", lambda *_: None, abandon=ignore)
+        engine.launch()
+        engine.close(timeout_seconds=5)
+    assert "hunter2" not in caplog.text

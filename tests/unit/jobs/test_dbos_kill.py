@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from estampe.db import database, operations
 from estampe.model import account, operation
 
@@ -13,17 +15,18 @@ CHILD = Path(__file__).with_name("dbos_child.py")
 FAILING = ["make a", "make b", "undo remove b", "undo remove a"]
 
 
-def live(folder, step="-", event="-"):
-    """One life of the daemon; whether it was killed."""
-    argv = [sys.executable, str(CHILD), str(folder), step, event]
+def live(folder, step="-", event="-", url=None):
+    """One life of the daemon; whether it was killed. Without a URL its databases are SQLite files in the folder."""
+    urls = [url or f"sqlite:///{folder}/{name}.sqlite" for name in ("estampe", "jobs")]
+    argv = [sys.executable, str(CHILD), str(folder), step, event, *urls]
     ran = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode in {0, -signal.SIGKILL}, ran.stderr
     return ran.returncode != 0
 
 
-def look(folder):
+def look(folder, url=None):
     """The operation, the locks it holds, the files it made, and the steps that ran."""
-    db = database.Database.open(f"sqlite:///{folder}/estampe.sqlite")
+    db = database.Database.open(url or f"sqlite:///{folder}/estampe.sqlite")
     rows = operations.Operations(db)
     (found,) = rows.list(account.DEFAULT_ACCOUNT_ID)
     locks = [held.key for held in rows.locks_held()]
@@ -54,3 +57,16 @@ def test_a_succeeding_operation_killed_in_and_after_its_last_step_succeeds(tmp_p
     found, locks, files, ran = look(tmp_path)
     assert (found.state, found.result) == (operation.State.SUCCEEDED, {"made": ["a", "b"]})
     assert (locks, files, ran) == ([], {"a", "b"}, ["make a", "make b", "make b"])
+
+
+@pytest.mark.requires_postgresql
+def test_a_failing_operation_killed_on_postgresql_is_undone(tmp_path, postgresql):
+    url = postgresql.new()
+    (tmp_path / "fails").touch()
+    assert live(tmp_path, "undo remove b", "inside", url)
+    found, locks, _, _ = look(tmp_path, url)
+    assert (found.state, locks) == (operation.State.RUNNING, ["server/a"])
+    assert not live(tmp_path, url=url)
+    found, locks, files, ran = look(tmp_path, url)
+    assert (found.state, found.error["code"], locks, files) == (operation.State.FAILED, "name-in-use", [], set())
+    assert ran == ["make a", "make b", "undo remove b", "undo remove b", "undo remove a"]
