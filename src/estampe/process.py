@@ -62,13 +62,15 @@ def end(child: subprocess.Popen[bytes], *, grace_seconds: float = 2.0) -> None:
 
 
 def run(
-    argv: Sequence[str], *, deadline_seconds: float, env: Mapping[str, str] | None = None, data: bytes | None = None
-) -> bytes:
-    """Run to the end and return standard output.
+    argv: Sequence[str], *, deadline_seconds: float, env: Mapping[str, str] | None = None, data: bytes | None = None,
+    stdout: int = subprocess.PIPE,
+) -> bytes:  # fmt: skip
+    """Run to the end and return standard output; nothing where `stdout` is a file's descriptor.
 
     Raises: errors.DeadlineExceeded (the group is killed), errors.ProcessFailed (with the last line of standard error).
     """
-    child = start(argv, env=env, stdin=subprocess.DEVNULL if data is None else subprocess.PIPE)
+    stdin = subprocess.DEVNULL if data is None else subprocess.PIPE
+    child = start(argv, env=env, stdin=stdin, stdout=stdout)
     try:
         out, err = child.communicate(data, timeout=deadline_seconds)
     except subprocess.TimeoutExpired as error:
@@ -78,4 +80,4 @@ def run(
     if child.returncode != 0:
         lines = err.decode(errors="replace").strip().splitlines() or ["no message"]
         raise errors.ProcessFailed(program=Path(argv[0]).name, status=child.returncode, detail=lines[-1][:500])
-    return out
+    return out or b""

@@ -19,6 +19,7 @@ from typing import Final
 
 import structlog
 
+import estampe
 from estampe import config
 from estampe.api import app as api_app
 from estampe.api import server as api_server
@@ -28,12 +29,14 @@ from estampe.capture import service as capture_service
 from estampe.capture import workflow as capture_workflow
 from estampe.catalogue import service as catalogue_service
 from estampe.catalogue import storage
-from estampe.db import database, operations, servers, templates
+from estampe.db import database, keeper, keeper_postgresql, keeper_sqlite, operations, servers, templates
 from estampe.deploy import confirm, resolve, seed
 from estampe.deploy import service as deploy_service
 from estampe.deploy import workflow as deploy_workflow
 from estampe.jobs import base as jobs
 from estampe.jobs import dbos_engine, dispatch, runner
+from estampe.maintenance import comparison
+from estampe.maintenance import service as maintenance_service
 from estampe.model import operation, template
 from estampe.servers import service as server_service
 from estampe.store import allocator, local
@@ -330,6 +333,34 @@ def _register(ground: _Ground, store: storage.StorageService) -> None:
     ):
         runner.register(
             ground.adapters.engine, kind, body, operations=ground.operations, clock=dispatch.utc_now, abandon=abandon
+        )
+
+
+def maintain(settings: config.Settings) -> maintenance_service.Maintenance:
+    """What looks after the database, without a daemon. To change it, hold `alone`."""
+    places, url = Places.make(settings), _postgresql_url(settings)
+    kept: keeper.Keeper
+    if url is None:
+        kept = keeper_sqlite.SqliteKeeper(catalogue=places.database, jobs=places.jobs)
+    else:
+        kept = keeper_postgresql.PostgresqlKeeper(url)
+    return maintenance_service.Maintenance(
+        keeper=kept,
+        open_database=lambda: _database(settings, places),
+        directory=settings.state_directory,
+        version=estampe.__version__,
+        clock=dispatch.utc_now,
+    )
+
+
+def compare(settings: config.Settings) -> comparison.Comparison:
+    """The catalogue against the store and the host, as far as they answer."""
+    with contextlib.closing(_database(settings, Places.make(settings))) as db:
+        return comparison.of_both(
+            templates.Templates(db),
+            servers.Servers(db, clock=dispatch.utc_now),
+            open_store=lambda: local.LocalStore.open(settings.store),
+            open_host=lambda: contextlib.closing(_host(settings)),
         )
 
 

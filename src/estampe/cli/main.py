@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import estampe
-from estampe.cli import capture, daemon, deploy, group, operation, server, store, template, terminal
+from estampe.cli import capture, daemon, database, deploy, group, operation, server, store, template, terminal
 
 # Plain help: rich's costs 0.2 s of every --help, and tells no more.
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.add_typer(template.app, name="template")
 app.command("deploy")(deploy.deploy_template)
 app.add_typer(operation.app, name="operation")
 app.add_typer(store.app, name="store")
+app.add_typer(database.app, name="db")
 
 
 def _say_version(is_asked: bool) -> None:
