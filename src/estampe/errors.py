@@ -105,6 +105,11 @@ class AmbiguousId(Invalid):
     message = "more than one {what} has an id that begins with {id!r}; write more of it"
 
 
+class AccountAmbiguous(Invalid):
+    code = "account-ambiguous"
+    message = "{user} is a member of several accounts ({known}): say which one to sign in to (--account)"
+
+
 class VolumeTooSmall(Invalid):
     code = "volume-too-small"
     message = (
@@ -151,6 +156,26 @@ class AccountNotFound(NotFound):
     message = "there is no account {account}"
 
 
+class UserNotFound(NotFound):
+    code = "user-not-found"
+    message = "there is no user {user!r}"
+
+
+class MemberNotFound(NotFound):
+    code = "member-not-found"
+    message = "account {account} has no member {user!r}; `estampe member list` names those it has"
+
+
+class ApiKeyNotFound(NotFound):
+    code = "api-key-not-found"
+    message = "there is no API key {key!r}; `estampe api-key list` names those there are"
+
+
+class ContextNotFound(NotFound):
+    code = "context-not-found"
+    message = "there is no context {context!r} in {file}; `estampe context list` names those there are"
+
+
 class PoolNotFound(NotFound):
     code = "pool-not-found"
     message = "there is no active storage pool {pool!r} on this host (there are: {known}); see `virsh pool-list --all`"
@@ -189,6 +214,46 @@ class RouteNotFound(NotFound):
 class SocketDenied(Denied):
     code = "socket-denied"
     message = "you may not open the daemon's socket {socket}: be root or a member of the group that owns it (`estampe`)"
+
+
+class NotSignedIn(Denied):
+    """It is not known who asks; over HTTP this is 401."""
+
+
+class SignInNeeded(NotSignedIn):
+    code = "sign-in-needed"
+    message = "nobody is signed in: run `estampe login NAME`, or give an API key (ESTAMPE_KEY, or the header `Authorization: Bearer`)"
+
+
+class ApiKeyRefused(NotSignedIn):
+    """One answer, whatever is wrong with the key: unknown, revoked, expired, or its maker is no member any more."""
+
+    code = "api-key-refused"
+    message = (
+        "the API key is not valid (any more): make another (`estampe api-key create`) or sign in (`estampe login NAME`)"
+    )
+
+
+class SignInRefused(NotSignedIn):
+    """One answer, whatever is wrong: the name, the password, or the account."""
+
+    code = "sign-in-refused"
+    message = "name, password or account is wrong, or the user is not a member of the account"
+
+
+class RoleDenied(Denied):
+    code = "role-denied"
+    message = "this takes the role {needed}, and yours in account {account} is {role}; ask an owner of the account"
+
+
+class CloudOperatorOnly(Denied):
+    code = "cloud-operator-only"
+    message = "only the cloud operator may do this"
+
+
+class AccountSuspended(Denied):
+    code = "account-suspended"
+    message = "account {account} is suspended: nothing of it can be changed until the cloud operator resumes it"
 
 
 # --- state that forbids ---------------------------------------------------------------------------------------------
@@ -285,6 +350,24 @@ class SocketInUse(Conflict):
 class StoreMismatch(Conflict):
     code = "store-mismatch"
     message = "the store at {path} {problem}"
+
+
+class QuotaExceeded(Conflict):
+    code = "quota-exceeded"
+    message = (
+        "this would exceed the account's quota of {what}: {asked} asked, {used} of {limit} used (running operations "
+        "included); remove some, or ask the cloud operator for more"
+    )
+
+
+class AccountInUse(Conflict):
+    code = "account-in-use"
+    message = "account {account} cannot be deleted: it has {what}; delete those or assign them to another account first"
+
+
+class AccountBuiltIn(Conflict):
+    code = "account-built-in"
+    message = "account {account} is always there and active: it owns the servers that nobody was assigned"
 
 
 # --- what the host lacks --------------------------------------------------------------------------------------------
@@ -388,6 +471,13 @@ class DatabaseUnavailable(Unavailable):
 class StoreUnavailable(Unavailable):
     code = "store-unavailable"
     message = "the store at {where} cannot {action}: {detail}"
+
+
+class SignInLocked(Unavailable):
+    """Too many failed attempts; over HTTP this is 429."""
+
+    code = "sign-in-locked"
+    message = "too many failed attempts to sign in by that name or from that address: try again in {seconds} s"
 
 
 # --- stored data that changed ---------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import database, schema
+from estampe.db import database, quotas, schema
 from estampe.model import operation
 
 _table = schema.operations
@@ -55,11 +55,12 @@ class Operations:
 
     def add(
         self, *, id: uuid.UUID, owner_id: uuid.UUID, kind: operation.Kind, subject: str, request: dict[str, Any],
-        locks: Sequence[Lock] = (), created_at: datetime.datetime,
+        locks: Sequence[Lock] = (), demand: quotas.Demand | None = None, created_at: datetime.datetime,
     ) -> operation.Operation:  # fmt: skip
         """A QUEUED operation that holds `locks` until it ends: both or neither. The same id again gives what is there.
 
-        Raises: LockHeld.
+        `demand` is what it will add to what its account has; it is reserved until the operation ends.
+        Raises: LockHeld, errors.QuotaExceeded.
         """
         with self._db.write() as connection:
             found = _find(connection, id)
@@ -67,6 +68,8 @@ class Operations:
                 return found
             for lock in locks:
                 _check_lock(connection, lock)
+            if demand is not None:
+                quotas.check(connection, owner_id, demand)
             row = {
                 "id": id, "owner_id": owner_id, "kind": kind, "subject": subject, "state": operation.State.QUEUED,
                 "phase": "queued", "done_bytes": 0, "is_cancel_requested": False, "request": request,
@@ -74,6 +77,8 @@ class Operations:
             }  # fmt: skip
             connection.execute(sa.insert(_table).values(row))
             _take(connection, id, locks)
+            if demand is not None:
+                quotas.reserve(connection, id, owner_id, demand)
             return _get(connection, id)
 
     def start(self, operation_id: uuid.UUID, *, at: datetime.datetime) -> operation.Operation:
@@ -136,15 +141,15 @@ class Operations:
                 _end(connection, operation_id, state, at=at, result=result, error=error)
             return _get(connection, operation_id)
 
-    def get(self, reference: uuid.UUID | str) -> operation.Operation:
-        """By id, or by as much of its beginning as no other operation shares.
+    def get(self, reference: uuid.UUID | str, *, owner_id: uuid.UUID | None = None) -> operation.Operation:
+        """By id, or by as much of its beginning as no other operation shares; with `owner_id`, among that account's.
 
         Raises: errors.OperationNotFound, errors.AmbiguousId.
         """
         with self._db.read() as connection:
             if isinstance(reference, uuid.UUID):
                 return _get(connection, reference)
-            return _get_by_prefix(connection, reference)
+            return _get_by_prefix(connection, reference, owner_id)
 
     def list_unfinished(self) -> list[operation.Operation]:
         """All accounts' queued and running operations, oldest first."""
@@ -212,6 +217,7 @@ def _end(
     values = {"state": state, "result": result, "error": error, "ended_at": at}
     connection.execute(sa.update(_table).where(_table.c.id == operation_id).values(values))
     connection.execute(sa.delete(_locks).where(_locks.c.operation_id == operation_id))
+    quotas.release(connection, operation_id)
 
 
 def _find(connection: sa.Connection, operation_id: uuid.UUID) -> operation.Operation | None:
@@ -226,13 +232,18 @@ def _get(connection: sa.Connection, operation_id: uuid.UUID) -> operation.Operat
     return found
 
 
-def _get_by_prefix(connection: sa.Connection, text: str) -> operation.Operation:
-    """Ids are compared as a range, not as text: PostgreSQL has a type of its own for them."""
+def _get_by_prefix(connection: sa.Connection, text: str, owner_id: uuid.UUID | None) -> operation.Operation:
+    """Ids are compared as a range, not as text: PostgreSQL has a type of its own for them.
+
+    Only the account's own are compared: that a prefix is ambiguous would else tell of the operations of others.
+    """
     prefix = text.lower().replace("-", "")
     if not _HEX.fullmatch(prefix):
         raise errors.OperationNotFound(operation=text)
     first, last = uuid.UUID(prefix.ljust(32, "0")), uuid.UUID(prefix.ljust(32, "f"))
     query = sa.select(_table).where(_table.c.id.between(first, last)).limit(2)
+    if owner_id is not None:
+        query = query.where(_table.c.owner_id == owner_id)
     rows = connection.execute(query).mappings().all()
     if not rows:
         raise errors.OperationNotFound(operation=text)

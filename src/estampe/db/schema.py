@@ -2,10 +2,13 @@
 
     accounts ──< servers
        ├───────< templates ──< template_tags
-       └───────< operations ─< operation_locks
+       ├───────< operations ─< operation_locks, operation_reservations
+       ├───────< memberships >── users
+       ├───────< api_keys >── users (or nobody)
+       └─────── quotas           sign_in_failures and audit_entries stand alone
 
 Changing a table here asks for a migration in `migrations/versions`; a test compares the two. `templates.server_id` and
-`servers.template_id` are facts about the past, not references: what they name may be gone.
+`servers.template_id` are facts about the past, not references: what they name may be gone; so is all of `audit_entries`.
 """
 
 from __future__ import annotations
@@ -53,6 +56,10 @@ accounts: Final = sa.Table(
     metadata,
     sa.Column("id", sa.Uuid, primary_key=True),
     sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("state", sa.Text, nullable=False, server_default="active"),
+    # Always set. SQLite adds no column that may not be null without a constant default, and copying this table, as
+    # Alembic would, breaks every reference to it.
+    sa.Column("created_at", UtcDateTime, nullable=True),
 )
 
 servers: Final = sa.Table(
@@ -64,6 +71,9 @@ servers: Final = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("template_id", sa.Uuid, nullable=True),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("cpus", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("memory_bytes", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("volume_bytes", sa.BigInteger, nullable=True),
 )
 
 templates: Final = sa.Table(
@@ -124,4 +134,92 @@ operation_locks: Final = sa.Table(
         "operation_id", sa.Uuid, sa.ForeignKey("operations.id", ondelete="CASCADE"), primary_key=True, index=True
     ),
     sa.Column("is_exclusive", sa.Boolean, nullable=False),
+)
+
+# What an unfinished operation will add to what its account has: counted with it, as the locks go with it.
+operation_reservations: Final = sa.Table(
+    "operation_reservations",
+    metadata,
+    sa.Column("operation_id", sa.Uuid, sa.ForeignKey("operations.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("account_id", sa.Uuid, sa.ForeignKey("accounts.id"), nullable=False, index=True),
+    sa.Column("templates", sa.Integer, nullable=False),
+    sa.Column("stored_bytes", sa.BigInteger, nullable=False),
+    sa.Column("servers", sa.Integer, nullable=False),
+    sa.Column("cpus", sa.Integer, nullable=False),
+    sa.Column("memory_bytes", sa.BigInteger, nullable=False),
+    sa.Column("volume_bytes", sa.BigInteger, nullable=False),
+)
+
+quotas: Final = sa.Table(
+    "quotas",
+    metadata,
+    sa.Column("account_id", sa.Uuid, sa.ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("templates", sa.Integer, nullable=True),
+    sa.Column("stored_bytes", sa.BigInteger, nullable=True),
+    sa.Column("servers", sa.Integer, nullable=True),
+    sa.Column("cpus", sa.Integer, nullable=True),
+    sa.Column("memory_bytes", sa.BigInteger, nullable=True),
+    sa.Column("volume_bytes", sa.BigInteger, nullable=True),
+)
+
+users: Final = sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("password_hash", sa.Text, nullable=True),
+    sa.Column("is_cloud_operator", sa.Boolean, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+
+memberships: Final = sa.Table(
+    "memberships",
+    metadata,
+    sa.Column("account_id", sa.Uuid, sa.ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True),
+    sa.Column("role", sa.Text, nullable=False),
+)
+
+api_keys: Final = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("account_id", sa.Uuid, sa.ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=True, index=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("is_cloud_operator", sa.Boolean, nullable=False),
+    sa.Column("is_sign_in", sa.Boolean, nullable=False),
+    sa.Column("secret_digest", sa.Text, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=True),
+    sa.Column("revoked_at", UtcDateTime, nullable=True),
+    sa.Column("last_used_at", UtcDateTime, nullable=True),
+)
+
+sign_in_failures: Final = sa.Table(
+    "sign_in_failures",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False, index=True),
+    sa.Column("locked_until", UtcDateTime, nullable=True),
+)
+
+audit_entries: Final = sa.Table(
+    "audit_entries",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False, index=True),
+    sa.Column("account_id", sa.Uuid, nullable=True),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("code", sa.Text, nullable=True),
+    sa.Column("request_id", sa.Text, nullable=True),
+    sa.Index(None, "account_id", "at"),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
@@ -64,6 +64,25 @@ class Servers:
             kept = dataclasses.replace(new, id=found.id, created_at=found.created_at)
             connection.execute(sa.update(_table).where(_table.c.id == found.id).values(dataclasses.asdict(kept)))
             return kept
+
+    def assign(self, server_id: uuid.UUID, owner_id: uuid.UUID) -> server.Server:
+        """Give it to an account. Raises: errors.ServerNotFound."""
+        with self._db.write() as connection:
+            query = sa.update(_table).where(_table.c.id == server_id).values(owner_id=owner_id)
+            connection.execute(query)
+            found = _find(connection, _table.c.id == server_id)
+        if found is None:
+            raise errors.ServerNotFound(server=str(server_id))
+        return found
+
+    def measure(self, sizes: Sequence[server.Size]) -> None:
+        """Keep what the host says of servers; one that is gone by now is passed over."""
+        with self._db.write() as connection:
+            for size in sizes:
+                values = {
+                    "cpus": size.cpus, "memory_bytes": size.memory_bytes, "volume_bytes": size.volume_bytes,
+                }  # fmt: skip
+                connection.execute(sa.update(_table).where(_table.c.id == size.server_id).values(values))
 
     def get(self, server_id: uuid.UUID) -> server.Server:
         """Raises: errors.ServerNotFound."""

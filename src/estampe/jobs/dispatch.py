@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from estampe import errors
 from estampe.db import operations as operation_rows
+from estampe.db import quotas as quota_rows
 from estampe.jobs import base
 from estampe.model import operation
 
@@ -39,10 +40,11 @@ class Dispatcher:
         subject: str,
         request: dict[str, Any],
         locks: Sequence[operation_rows.Lock] = (),
+        demand: quota_rows.Demand | None = None,
     ) -> operation.Operation:
         """Add the row with its locks, then enqueue the workflow; a daemon cut off in between enqueues it at `runner.resume`.
 
-        Raises: db.operations.LockHeld.
+        Raises: db.operations.LockHeld, errors.QuotaExceeded.
         """
         added = self.rows.add(
             id=uuid.uuid4(),
@@ -51,6 +53,7 @@ class Dispatcher:
             subject=subject,
             request=request,
             locks=locks,
+            demand=demand,
             created_at=self.now(),
         )
         self.engine.start(kind, added.id)
@@ -64,7 +67,7 @@ class Dispatcher:
 
     def get(self, owner_id: uuid.UUID, reference: str) -> operation.Operation:
         """One. Raises: errors.OperationNotFound (another account's as well)."""
-        found = self.rows.get(reference)
+        found = self.rows.get(reference, owner_id=owner_id)
         if found.owner_id != owner_id:
             raise errors.OperationNotFound(operation=reference)
         return found

@@ -18,6 +18,11 @@ class Kind(enum.StrEnum):
     CHECK = "check"  # of the store
     SWEEP = "sweep"  # of the store
 
+    @property
+    def is_store_wide(self) -> bool:
+        """Whether its report tells of all accounts: the cloud operator's alone."""
+        return self in {Kind.CHECK, Kind.SWEEP}
+
 
 class State(enum.StrEnum):
     """queued -> running -> succeeded | failed | cancelled; a cut-off running one goes on after the daemon's restart."""

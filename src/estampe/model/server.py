@@ -26,6 +26,19 @@ class Server:
     name: str
     template_id: uuid.UUID | None  # the template it was deployed from
     created_at: datetime.datetime
+    cpus: int = 0  # this and the next two: what quotas count; as of the last look at the host
+    memory_bytes: int = 0
+    volume_bytes: int | None = None  # None: not looked at yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """What a server has, for quotas."""
+
+    server_id: uuid.UUID
+    cpus: int
+    memory_bytes: int
+    volume_bytes: int | None
 
 
 def check_name(name: str) -> str:

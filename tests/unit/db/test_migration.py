@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import database, migration, operations, servers, templates
-from estampe.model import account
+from estampe.db import accounts, database, migration, operations, quotas, servers, templates
+from estampe.model import account, operation, quota
 
 NOON = datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.UTC)
 
@@ -71,6 +71,21 @@ def test_data_of_the_first_schema_survives_to_the_newest(db):
     running = rows.get(ids["operation"])
     assert (running.progress.done_bytes, running.request, running.started_at) == (5, {"server": "web-01"}, NOON)
     assert [held.operation_id for held in rows.locks_held("server/")] == [ids["operation"]]
+    _check_accounts(db, ids)
+
+
+def _check_accounts(db, ids):
+    """What was there belongs to whom it belonged, is counted, and may be given to others."""
+    default = accounts.Accounts(db).get_default()
+    assert (default.name, default.state) == ("default", account.State.ACTIVE)
+    assert abs(default.created_at - datetime.datetime.now(datetime.UTC)) < datetime.timedelta(minutes=5)
+    assert quotas.Quotas(db).get(default.id) == quota.Quota()
+    assert quotas.Quotas(db).used(default.id) == quota.Amount(templates=1, stored_bytes=20, servers=1)
+    server = servers.Servers(db, clock=lambda: NOON).get(ids["server"])
+    assert (server.owner_id, server.cpus, server.volume_bytes) == (default.id, 0, None)
+    acme = accounts.Accounts(db).add(id=uuid.uuid4(), name="acme", created_at=NOON)
+    assert servers.Servers(db, clock=lambda: NOON).assign(server.id, acme.id).owner_id == acme.id
+    operations.Operations(db).finish(ids["operation"], operation.State.SUCCEEDED, result={}, at=NOON)
 
 
 def test_a_database_of_a_newer_estampe_is_left_alone(db):
