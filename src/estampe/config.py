@@ -67,6 +67,13 @@ class Settings(pydantic_settings.BaseSettings):
     operation_days: Annotated[int, pydantic.Field(ge=1, le=3650)] = pydantic.Field(
         90, description="Ended operations are forgotten after this many days."
     )
+    audit_days: Annotated[int, pydantic.Field(ge=1, le=3650)] = pydantic.Field(
+        365,
+        description="Entries of the audit log, and keys that let nobody in any more, are dropped after this many days.",
+    )
+    sign_in_hours: Annotated[float, pydantic.Field(gt=0, le=30 * 24)] = pydantic.Field(
+        12.0, description="How long one is signed in by `estampe login`."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = pydantic.Field("info", description="Least level logged.")
 
     @property

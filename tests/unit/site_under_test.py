@@ -102,10 +102,14 @@ class Site:
         """Run all that is queued; returns how often the daemon had to be started anew."""
         restarts = 0
         while not self.engine.run_pending():
-            self.engine = self.engine.relaunch()
-            self._start_daemon()
+            self.restart()
             restarts += 1
         return restarts
+
+    def restart(self) -> None:
+        """The daemon that was cut off is started anew."""
+        self.engine = self.engine.relaunch()
+        self._start_daemon()
 
     def outcome(self, started: operation.Operation) -> operation.Operation:
         return self.services.operations.get(OWNER, str(started.id))

@@ -9,9 +9,10 @@ from estampe import errors, units
 from estampe.capture import estimate, examine
 from estampe.capture import request as requests
 from estampe.db import operations as operation_rows
+from estampe.db import quotas as quota_rows
 from estampe.db import templates as template_rows
 from estampe.jobs import dispatch, locks
-from estampe.model import operation, power, record
+from estampe.model import operation, power, quota, record
 from estampe.model import template as templates
 from estampe.servers import service as server_service
 from estampe.store import base as stores
@@ -52,7 +53,8 @@ class CaptureService:
         """Begin.
 
         Raises: errors.ServerNotFound, errors.ServerBusy, errors.NotAVirtualServer, errors.VolumeNotFound,
-        errors.VolumeGone, errors.ServerStateForbids, errors.FormatUnsupported, errors.InvalidName, errors.InvalidRequest.
+        errors.VolumeGone, errors.ServerStateForbids, errors.FormatUnsupported, errors.InvalidName, errors.InvalidRequest,
+        errors.QuotaExceeded.
         """
         seen, name = self._examine(owner_id, request)
         asked = {
@@ -62,10 +64,12 @@ class CaptureService:
             "template_name": name,
         }
         lock = operation_rows.Lock(locks.server(seen.domain_uuid), is_exclusive=True)
+        demand = quota_rows.Demand(amount=quota.Amount(templates=1))
         try:
             return self.dispatcher.start(
-                operation.Kind.CAPTURE, owner_id=owner_id, subject=seen.server_name, request=asked, locks=[lock]
-            )
+                operation.Kind.CAPTURE, owner_id=owner_id, subject=seen.server_name, request=asked, locks=[lock],
+                demand=demand,
+            )  # fmt: skip
         except operation_rows.LockHeld as held:
             raise errors.ServerBusy(server=seen.server_name, operation=str(held.operation_id)) from held
 

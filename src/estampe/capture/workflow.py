@@ -20,7 +20,7 @@ from estampe.db import servers as server_rows
 from estampe.db import templates as template_rows
 from estampe.guest import base as guest
 from estampe.jobs import runner
-from estampe.model import chunk, manifest, record
+from estampe.model import account, chunk, manifest, record
 from estampe.store import manifests
 from estampe.virt import base as virt
 
@@ -95,7 +95,7 @@ class CaptureWorkflow:
         self, work: runner.Work, request: requests.CaptureRequest, seen: examine.Seen, template_id: uuid.UUID
     ) -> dict[str, Any]:
         owner, domain = work.operation.owner_id, uuid.UUID(seen.domain_uuid)
-        server = self.servers.ensure(owner_id=owner, domain_uuid=domain, name=seen.server_name)
+        server = self.servers.ensure(owner_id=account.DEFAULT_ACCOUNT_ID, domain_uuid=domain, name=seen.server_name)
         reserved = self.templates.reserve(
             id=template_id,
             owner_id=owner,

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 from estampe import errors, units
 from estampe.db import operations as operation_rows
+from estampe.db import quotas as quota_rows
 from estampe.db import templates as template_rows
 from estampe.deploy import request as requests
 from estampe.deploy import resolve, seed, sizing
 from estampe.deploy import resolved as decisions
 from estampe.guest import seed as guest_seed
 from estampe.jobs import dispatch, locks
-from estampe.model import manifest, operation, record
+from estampe.model import manifest, operation, quota, record
 from estampe.model import template as templates
+from estampe.servers import footprint
 from estampe.store import base as stores
 from estampe.store import manifests
 from estampe.virt import base as virt
@@ -29,6 +31,7 @@ class DeployService:
     templates: template_rows.Templates
     dispatcher: dispatch.Dispatcher
     resolver: resolve.Resolver
+    footprint: footprint.Footprint
 
     def plan(self, owner_id: uuid.UUID, request: requests.DeployRequest) -> requests.DeployPlan:
         """What `start` would do; nothing is made. Raises as `start`."""
@@ -56,8 +59,8 @@ class DeployService:
         )
 
     def start(self, owner_id: uuid.UUID, request: requests.DeployRequest) -> operation.Operation:
-        """Begin. Raises what `resolve.Resolver.resolve` raises, and errors.TemplateNotFound."""
-        _found, resolved = self._resolve(owner_id, request)
+        """Begin. Raises what `resolve.Resolver.resolve` raises, errors.TemplateNotFound, errors.QuotaExceeded."""
+        found, resolved = self._resolve(owner_id, request)
         names = [server.name for server in resolved.servers]
         wanted = [
             operation_rows.Lock(locks.template(resolved.template_id), is_exclusive=False),
@@ -67,13 +70,35 @@ class DeployService:
         subject = names[0] if len(names) == 1 else f"{names[0]} ... {names[-1]}"
         try:
             return self.dispatcher.start(
-                operation.Kind.DEPLOY, owner_id=owner_id, subject=subject, request={"deploy": asked}, locks=wanted
-            )
+                operation.Kind.DEPLOY, owner_id=owner_id, subject=subject, request={"deploy": asked}, locks=wanted,
+                demand=self._demand(owner_id, request, found, resolved),
+            )  # fmt: skip
         except operation_rows.LockHeld as held:
             if held.key == locks.template(resolved.template_id):
                 raise errors.TemplateInUse(template=resolved.template, operation=str(held.operation_id)) from held
             name = held.key.removeprefix(locks.server_name(""))
-            raise errors.NameInUse(name=name, what=f"operation {held.operation_id}") from held
+            raise errors.NameInUse(name=name, what=self._holder(owner_id, held.operation_id)) from held
+
+    def _holder(self, owner_id: uuid.UUID, operation_id: uuid.UUID) -> str:
+        """Who takes a server's name now. Names are the host's, so another account's deploy may: that one is not told."""
+        try:
+            return f"operation {self.dispatcher.get(owner_id, str(operation_id)).id}"
+        except errors.OperationNotFound:
+            return "a server of this host"
+
+    def _demand(
+        self,
+        owner_id: uuid.UUID,
+        request: requests.DeployRequest,
+        found: manifest.Manifest,
+        resolved: decisions.Resolved,
+    ) -> quota_rows.Demand:
+        count = len(resolved.servers)
+        amount = quota.Amount(
+            servers=count, cpus=count * resolved.cpus, memory_bytes=count * resolved.memory_bytes,
+            volume_bytes=count * sum(sizing.volume_sizes(request, found).values()),
+        )  # fmt: skip
+        return quota_rows.Demand(amount=amount, absent=self.footprint.measure(owner_id))
 
     def _resolve(
         self, owner_id: uuid.UUID, request: requests.DeployRequest

@@ -164,6 +164,9 @@ class DeployWorkflow:
                     name=server.name,
                     template_id=resolved.template_id,
                     created_at=resolved.decided_at,
+                    cpus=resolved.cpus,
+                    memory_bytes=resolved.memory_bytes,
+                    volume_bytes=sum(volume.size_bytes for volume in server.volumes),
                 )
             )
 

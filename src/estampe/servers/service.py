@@ -13,6 +13,7 @@ from estampe.db import operations as operation_rows
 from estampe.db import servers as server_rows
 from estampe.db import templates as template_rows
 from estampe.jobs import locks
+from estampe.model import account
 from estampe.model import server as servers
 from estampe.servers import views
 from estampe.virt import base as virt
@@ -33,7 +34,7 @@ class ServerService:
 
     def list(self, owner_id: uuid.UUID) -> Sequence[views.ServerView]:
         """All the account may see, by name."""
-        seen = [(self._row(owner_id, summary), summary) for summary in self.host.list_domains()]
+        seen = [(self._row(summary), summary) for summary in self.host.list_domains()]
         return [self._view(row, summary) for row, summary in seen if row.owner_id == owner_id]
 
     def get(self, owner_id: uuid.UUID, reference: str) -> views.ServerDetail:
@@ -90,15 +91,27 @@ class ServerService:
             seed.unlink(missing_ok=True)
         self.rows.remove(row.id)
 
+    def assign(self, reference: str, owner_id: uuid.UUID) -> views.ServerView:
+        """Give a server of the host to an account, whoever has it now; its templates stay where they are.
+
+        Raises: errors.ServerNotFound, errors.ServerBusy.
+        """
+        row, summary = self._find_anybodys(reference)
+        self._check_idle(summary)
+        return self._view(self.rows.assign(row.id, owner_id), summary)
+
     def find(self, owner_id: uuid.UUID, reference: str) -> tuple[servers.Server, virt.DomainSummary]:
         """A server by name, server id or domain UUID. Raises: errors.ServerNotFound (another account's as well)."""
-        summary = self.host.find_domain(reference) or self._find_by_id(reference)
-        if summary is None:
-            raise errors.ServerNotFound(server=reference)
-        row = self._row(owner_id, summary)
+        row, summary = self._find_anybodys(reference)
         if row.owner_id != owner_id:
             raise errors.ServerNotFound(server=reference)
         return row, summary
+
+    def _find_anybodys(self, reference: str) -> tuple[servers.Server, virt.DomainSummary]:
+        summary = self.host.find_domain(reference) or self._find_by_id(reference)
+        if summary is None:
+            raise errors.ServerNotFound(server=reference)
+        return self._row(summary), summary
 
     def _find_by_id(self, reference: str) -> virt.DomainSummary | None:
         try:
@@ -109,13 +122,18 @@ class ServerService:
 
     def _find_idle(self, owner_id: uuid.UUID, reference: str) -> tuple[servers.Server, virt.DomainSummary]:
         row, summary = self.find(owner_id, reference)
+        self._check_idle(summary)
+        return row, summary
+
+    def _check_idle(self, summary: virt.DomainSummary) -> None:
         busy = locks.find_holder(self.operations, locks.server(summary.uuid))
         if busy is not None:
             raise errors.ServerBusy(server=summary.name, operation=str(busy))
-        return row, summary
 
-    def _row(self, owner_id: uuid.UUID, summary: virt.DomainSummary) -> servers.Server:
-        return self.rows.ensure(owner_id=owner_id, domain_uuid=uuid.UUID(summary.uuid), name=summary.name)
+    def _row(self, summary: virt.DomainSummary) -> servers.Server:
+        """A domain that nobody was assigned belongs to the default account, whoever looks at it first."""
+        domain_uuid = uuid.UUID(summary.uuid)
+        return self.rows.ensure(owner_id=account.DEFAULT_ACCOUNT_ID, domain_uuid=domain_uuid, name=summary.name)
 
     def _view(self, row: servers.Server, summary: virt.DomainSummary) -> views.ServerView:
         return views.ServerView(

@@ -1,0 +1,1 @@
+"""Accounts: people, API keys, sign-in, quotas and the audit log."""
