@@ -20,6 +20,7 @@ from typing import Final
 import structlog
 
 from estampe import config
+from estampe.accounts import bundle
 from estampe.api import app as api_app
 from estampe.api import server as api_server
 from estampe.api import services as api_services
@@ -28,6 +29,8 @@ from estampe.capture import service as capture_service
 from estampe.capture import workflow as capture_workflow
 from estampe.catalogue import service as catalogue_service
 from estampe.catalogue import storage
+from estampe.db import api_keys as key_rows
+from estampe.db import audit as audit_rows
 from estampe.db import database, operations, servers, templates
 from estampe.deploy import confirm, resolve, seed
 from estampe.deploy import service as deploy_service
@@ -35,6 +38,7 @@ from estampe.deploy import workflow as deploy_workflow
 from estampe.jobs import base as jobs
 from estampe.jobs import dbos_engine, dispatch, runner
 from estampe.model import operation, template
+from estampe.servers import footprint
 from estampe.servers import service as server_service
 from estampe.store import allocator, local
 from estampe.store import base as stores
@@ -87,6 +91,8 @@ class Installation:
     engine: jobs.Engine
     rows: operations.Operations
     catalogue: catalogue_service.TemplateService
+    audit: audit_rows.Audit
+    keys: key_rows.ApiKeys
     _closing: contextlib.ExitStack = field(repr=False)
 
     def launch(self) -> None:
@@ -97,8 +103,12 @@ class Installation:
         self._prune()
 
     def _prune(self) -> None:
-        limit = dispatch.utc_now() - datetime.timedelta(days=self.settings.operation_days)
+        now = dispatch.utc_now()
+        limit = now - datetime.timedelta(days=self.settings.operation_days)
         self.engine.forget(self.rows.prune(older_than=limit))
+        limit = now - datetime.timedelta(days=self.settings.audit_days)
+        self.audit.prune(older_than=limit)
+        self.keys.prune(older_than=limit)
 
     def close(self) -> None:
         """Stop working; what is unfinished goes on at the next launch."""
@@ -173,6 +183,7 @@ class _Ground:
     templates: templates.Templates
     servers: servers.Servers
     resolver: resolve.Resolver
+    footprint: footprint.Footprint
 
     def capture(self) -> capture_workflow.CaptureWorkflow:
         """The body of a capture."""
@@ -245,10 +256,22 @@ class _Ground:
                 templates=self.templates,
                 dispatcher=dispatcher,
                 resolver=self.resolver,
+                footprint=self.footprint,
             ),
             templates=catalogue,
             operations=dispatcher,
             storage=store,
+            **vars(self.accounts()),
+        )
+
+    def accounts(self) -> bundle.Bundle:
+        """What knows of accounts and people."""
+        return bundle.Bundle.make(
+            self.adapters.db,
+            servers=self.servers,
+            footprint=self.footprint,
+            forget=self.adapters.engine.forget,
+            sign_in_life=datetime.timedelta(hours=self.settings.sign_in_hours),
         )
 
 
@@ -282,6 +305,8 @@ def wire(
         engine=adapters.engine,
         rows=ground.operations,
         catalogue=catalogue,
+        audit=audit_rows.Audit(adapters.db),
+        keys=key_rows.ApiKeys(adapters.db),
         _closing=closing,
     )
 
@@ -295,6 +320,7 @@ def _ground(
     wait: Callable[[float], None],
 ) -> _Ground:
     defaults = resolve.Defaults(pool=settings.default_pool, network=settings.default_network)
+    server_rows = servers.Servers(adapters.db, clock=dispatch.utc_now)
     return _Ground(
         settings=settings,
         places=places,
@@ -304,8 +330,9 @@ def _ground(
         chunks=store_chunks.Chunks(adapters.store, level=settings.compression_level),
         operations=operations.Operations(adapters.db),
         templates=templates.Templates(adapters.db),
-        servers=servers.Servers(adapters.db, clock=dispatch.utc_now),
+        servers=server_rows,
         resolver=resolve.Resolver(host=adapters.host, defaults=defaults),
+        footprint=footprint.Footprint(host=adapters.host, rows=server_rows),
     )
 
 

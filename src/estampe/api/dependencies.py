@@ -1,4 +1,4 @@
-"""What endpoints are given: the services and the account that asks."""
+"""What endpoints are given: the services, who asks, and the account that is asked for."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Annotated, cast
 import fastapi
 import pydantic
 
-from estampe.api import services
-from estampe.model import account
+from estampe import errors
+from estampe.api import gate, services
+from estampe.model import access
+from estampe.model import account as accounts
 from estampe.schemas import wire
 
 
@@ -18,15 +20,44 @@ def get_services(request: fastapi.Request) -> services.Services:
     return cast("services.Services", request.app.state.services)
 
 
-def get_owner_id() -> uuid.UUID:
-    """The account that asks. Whoever may open the unix socket is an administrator and acts as the default account."""
-    return account.DEFAULT_ACCOUNT_ID
+def get_owner_id(request: fastapi.Request) -> uuid.UUID:
+    """The account that is acted for; who may act for it, the gate has settled."""
+    return gate.actor_of(request).account_id
 
 
 Services = Annotated[services.Services, fastapi.Depends(get_services)]
+Actor = Annotated[access.Actor, fastapi.Depends(gate.actor_of)]
+Trail = Annotated[gate.Trail, fastapi.Depends(gate.trail_of)]
 OwnerId = Annotated[uuid.UUID, fastapi.Depends(get_owner_id)]
 Reference = Annotated[
     str,
     fastapi.Path(min_length=1, max_length=wire.REFERENCE_CHARACTERS, description="name or id"),
     pydantic.AfterValidator(wire.check_line),
 ]
+AccountPath = Annotated[
+    str,
+    fastapi.Path(min_length=1, max_length=wire.REFERENCE_CHARACTERS, description="name or id of the account"),
+    pydantic.AfterValidator(wire.check_line),
+]
+
+UserPath = Annotated[
+    str,
+    fastapi.Path(min_length=1, max_length=128, description="name of the user"),
+    pydantic.AfterValidator(wire.check_line),
+]
+
+
+def get_target(asked: Services, actor: Actor, trail: Trail, account: AccountPath) -> accounts.Account:
+    """The account that the path names: any for the cloud operator, for others their own only.
+
+    Raises: errors.AccountNotFound (another account's as well).
+    """
+    if actor.is_cloud_operator:
+        trail.account = found = asked.accounts.resolve(account)
+        return found
+    if account not in {actor.account.name, str(actor.account.id)}:
+        raise errors.AccountNotFound(account=account)
+    return actor.account
+
+
+Target = Annotated[accounts.Account, fastapi.Depends(get_target)]

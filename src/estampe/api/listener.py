@@ -15,7 +15,7 @@ from typing import Final
 
 from estampe import errors
 
-_MODE: Final = 0o660  # root and the group: whoever may open the socket is an administrator
+_MODE: Final = 0o660  # root and the group: whoever may open the socket is the cloud operator
 _BACKLOG: Final = 128
 
 

@@ -27,6 +27,9 @@ STATUSES: Final[dict[type[errors.EstampeError], int]] = {
     errors.Corrupt: 500,
     errors.Unavailable: 503,
     errors.EstampeError: 500,
+    # HTTP has words of its own for these two:
+    errors.NotSignedIn: 401,
+    errors.SignInLocked: 429,
 }
 
 _log = logging.getLogger(__name__)
@@ -82,7 +85,16 @@ def _on_estampe_error(request: fastapi.Request, error: errors.EstampeError) -> f
     described = describe(error)
     if described.status >= 500:
         _log.warning("%s %s failed: %s", request.method, request.url.path, error, extra={"code": error.code})
-    return respond(described)
+    return respond(described, _headers(error))
+
+
+def _headers(error: errors.EstampeError) -> dict[str, str] | None:
+    """What RFC 9110 asks of 401 (section 15.5.2), and RFC 6585 of 429."""
+    if isinstance(error, errors.NotSignedIn):
+        return {"www-authenticate": "Bearer"}
+    if isinstance(error, errors.SignInLocked):
+        return {"retry-after": str(error.facts["seconds"])}
+    return None
 
 
 def _on_invalid(_request: fastapi.Request, error: exceptions.RequestValidationError) -> fastapi.Response:

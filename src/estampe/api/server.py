@@ -14,7 +14,7 @@ from typing import Final
 import fastapi
 import uvicorn
 
-from estampe.api import listener
+from estampe.api import listener, peer
 
 GROUP: Final = "estampe"
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -60,7 +60,7 @@ class _Server(uvicorn.Server):
         config = uvicorn.Config(
             app,
             loop="asyncio",
-            http="h11",
+            http=peer.Protocol,
             ws="none",
             lifespan="off",
             log_config=None,  # the daemon's own logging stays

@@ -7,14 +7,15 @@ from typing import Annotated
 import fastapi
 
 from estampe.api import dependencies as given
+from estampe.api import gate
 from estampe.schemas import server
 
-router = fastapi.APIRouter(prefix="/servers", tags=["servers"])
+router = fastapi.APIRouter(prefix="/servers", tags=["servers"], route_class=gate.Route)
 
 
 @router.get("")
 def list_servers(services: given.Services, owner_id: given.OwnerId) -> server.ServerList:
-    """All servers of the host, by name."""
+    """All servers of the account, by name."""
     servers = services.servers.list(owner_id)
     return server.ServerList(servers=[server.Server.model_validate(view) for view in servers])
 
@@ -52,3 +53,13 @@ def delete_server(
 ) -> None:
     """Remove a server; its volumes stay unless told otherwise."""
     services.servers.delete(owner_id, reference, is_volumes_deleted=is_volumes_deleted, is_forced=is_forced)
+
+
+@router.post("/{reference}/assign")
+def assign_server(
+    services: given.Services, trail: given.Trail, reference: given.Reference, request: server.AssignRequest
+) -> server.Server:
+    """Give a server of the host to an account, whoever has it now."""
+    trail.subject = f"{reference} to {request.account}"
+    trail.account = target = services.accounts.resolve(request.account)
+    return server.Server.model_validate(services.servers.assign(reference, target.id))

@@ -7,15 +7,17 @@ name, id or domain UUID; a template as `web`, `web@3` or by id; an operation by 
 
 from __future__ import annotations
 
+import datetime
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from estampe.accounts import views as account_views
 from estampe.capture import request as capture_request
 from estampe.catalogue import views as template_views
 from estampe.deploy import request as deploy_request
-from estampe.model import operation, template
+from estampe.model import access, account, api_key, audit, operation, template
 from estampe.servers import views as server_views
 from estampe.store import usage as store_usage
 
@@ -45,6 +47,9 @@ class ServerService(Protocol):
 
         Raises: errors.ServerNotFound, errors.ServerBusy, errors.ServerStateForbids (running, not forced).
         """
+
+    def assign(self, reference: str, owner_id: uuid.UUID) -> server_views.ServerView:
+        """Give any account's server to an account. Raises: errors.ServerNotFound, errors.ServerBusy."""
 
 
 class CaptureService(Protocol):
@@ -126,6 +131,117 @@ class StorageService(Protocol):
         """Begin to remove what no template names and is older than the grace (None: the configured one)."""
 
 
+class Identity(Protocol):
+    """Who asks."""
+
+    def identify(self, shown: access.Credentials) -> access.Actor:
+        """Who shows these credentials.
+
+        Raises: errors.SignInNeeded, errors.ApiKeyRefused, errors.AccountNotFound (another account's as well).
+        """
+
+
+class AccountService(Protocol):
+    """Accounts and their quotas."""
+
+    def create(self, name: str) -> account.Account:
+        """A new one. Raises: errors.InvalidName, errors.NameInUse."""
+
+    def list(self) -> Sequence[account.Account]:
+        """All, by name."""
+
+    def resolve(self, reference: str) -> account.Account:
+        """By name or id. Raises: errors.AccountNotFound."""
+
+    def suspend(self, account_id: uuid.UUID) -> account.Account:
+        """Nothing of it can be changed from now on. Raises: errors.AccountNotFound, errors.AccountBuiltIn."""
+
+    def resume(self, account_id: uuid.UUID) -> account.Account:
+        """Active again. Raises: errors.AccountNotFound."""
+
+    def delete(self, account_id: uuid.UUID) -> None:
+        """Drop it. Raises: errors.AccountNotFound, errors.AccountBuiltIn, errors.AccountInUse."""
+
+    def quota(self, account_id: uuid.UUID) -> account_views.QuotaUse:
+        """What it may have, and has. Raises: errors.AccountNotFound."""
+
+    def set_quota(self, account_id: uuid.UUID, changes: dict[str, int | None]) -> account_views.QuotaUse:
+        """Change the limits that are named; None lifts one. Raises: errors.AccountNotFound."""
+
+
+class PeopleService(Protocol):
+    """Users and members."""
+
+    def add_user(self, name: str, *, password: str | None, is_cloud_operator: bool) -> account.User:
+        """A new user. Raises: errors.InvalidName, errors.NameInUse, errors.InvalidRequest."""
+
+    def list_users(self) -> Sequence[account.User]:
+        """All, by name."""
+
+    def remove_user(self, name: str) -> None:
+        """Drop a user with memberships and keys. Raises: errors.UserNotFound."""
+
+    def set_password(self, actor: access.Actor, name: str, *, password: str, current: str | None) -> None:
+        """Change a password. Raises: errors.UserNotFound, errors.InvalidRequest, errors.SignInRefused, errors.SignInLocked."""
+
+    def knows(self, name: str) -> bool:
+        """Whether there is a user of that name."""
+
+    def list_members(self, account_id: uuid.UUID) -> Sequence[account.Member]:
+        """The account's, by name."""
+
+    def add_member(self, account_id: uuid.UUID, name: str, role: account.Role) -> account.Member:
+        """Raises: errors.UserNotFound, errors.NameInUse."""
+
+    def set_role(self, account_id: uuid.UUID, name: str, role: account.Role) -> account.Member:
+        """Raises: errors.MemberNotFound."""
+
+    def remove_member(self, account_id: uuid.UUID, name: str) -> None:
+        """Raises: errors.MemberNotFound."""
+
+
+class KeyService(Protocol):
+    """API keys."""
+
+    def create(
+        self, actor: access.Actor, *, name: str, role: account.Role | None, expires_at: datetime.datetime | None,
+        is_cloud_operator: bool,
+    ) -> account_views.NewKey:  # fmt: skip
+        """A key that may at most what its maker may. Raises: errors.RoleDenied, errors.CloudOperatorOnly, errors.InvalidRequest."""
+
+    def list(self, actor: access.Actor) -> Sequence[api_key.ApiKey]:
+        """Those the actor may see, the newest first."""
+
+    def revoke(self, actor: access.Actor, reference: str) -> api_key.ApiKey:
+        """It lets nobody in from now on. Raises: errors.ApiKeyNotFound, errors.AmbiguousId."""
+
+    def sign_out(self, actor: access.Actor) -> None:
+        """Revoke the key that was shown. Raises: errors.InvalidRequest."""
+
+
+class SignInService(Protocol):
+    """Signing in with a password."""
+
+    def sign_in(self, *, name: str, password: str, account_name: str | None, address: str) -> account_views.SignedIn:
+        """A key for some hours. Raises: errors.SignInRefused, errors.SignInLocked, errors.AccountAmbiguous."""
+
+
+class AuditService(Protocol):
+    """The audit log."""
+
+    def record(
+        self, *, actor: str, account: account.Account | None, action: str, subject: str, address: str,
+        outcome: audit.Outcome, code: str | None, request_id: str | None,
+    ) -> audit.Entry:  # fmt: skip
+        """Add an entry; it is durable on return."""
+
+    def list(
+        self, *, account_id: uuid.UUID | None, actor: str | None, action: str | None, since: datetime.datetime | None,
+        until: datetime.datetime | None, limit: int, after: uuid.UUID | None,
+    ) -> Sequence[audit.Entry]:  # fmt: skip
+        """A page, the newest first: one account's, or (None) all."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Everything the API is a face of."""
@@ -136,3 +252,9 @@ class Services:
     templates: TemplateService
     operations: OperationService
     storage: StorageService
+    identity: Identity
+    accounts: AccountService
+    people: PeopleService
+    keys: KeyService
+    sign_in: SignInService
+    audit: AuditService

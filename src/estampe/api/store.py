@@ -5,9 +5,10 @@ from __future__ import annotations
 import fastapi
 
 from estampe.api import dependencies as given
+from estampe.api import gate
 from estampe.schemas import operation, store
 
-router = fastapi.APIRouter(prefix="/store", tags=["store"])
+router = fastapi.APIRouter(prefix="/store", tags=["store"], route_class=gate.Route)
 
 
 @router.get("/usage")

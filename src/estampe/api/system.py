@@ -5,9 +5,10 @@ from __future__ import annotations
 import fastapi
 
 import estampe
+from estampe.api import gate
 from estampe.schemas import system
 
-router = fastapi.APIRouter(tags=["system"])
+router = fastapi.APIRouter(tags=["system"], route_class=gate.Route)
 
 
 @router.get("/health")

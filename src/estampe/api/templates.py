@@ -8,9 +8,10 @@ from typing import Annotated
 import fastapi
 
 from estampe.api import dependencies as given
+from estampe.api import gate
 from estampe.schemas import template
 
-router = fastapi.APIRouter(prefix="/templates", tags=["templates"])
+router = fastapi.APIRouter(prefix="/templates", tags=["templates"], route_class=gate.Route)
 
 
 @router.get("")

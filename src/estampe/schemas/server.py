@@ -9,7 +9,7 @@ import pydantic
 
 from estampe.capture import request as capture
 from estampe.model import power
-from estampe.schemas import configuration, wire
+from estampe.schemas import account, configuration, wire
 
 StopTimeout = Annotated[float, pydantic.Field(ge=0, le=86_400, allow_inf_nan=False)]
 
@@ -19,6 +19,12 @@ class StopRequest(wire.Request):
 
     is_forced: bool = False
     timeout_seconds: StopTimeout = capture.DEFAULT_STOP_TIMEOUT_SECONDS
+
+
+class AssignRequest(wire.Request):
+    """Which account gets the server: its name or id."""
+
+    account: account.Reference
 
 
 class Server(wire.Answer):

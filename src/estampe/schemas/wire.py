@@ -6,6 +6,7 @@ built from the services' dataclasses by attribute, and a client skips fields tha
 
 from __future__ import annotations
 
+import datetime
 import ipaddress
 import unicodedata
 from typing import Annotated, Final
@@ -13,6 +14,7 @@ from typing import Annotated, Final
 import pydantic
 
 from estampe import errors
+from estampe.model import account
 
 REFERENCE_CHARACTERS: Final = 256  # names are at most 63 characters, ids 36; libvirt's own domain names may be longer
 MAX_BYTES: Final = 2**50  # 1 PiB: beyond any volume or memory; keeps sums far inside 64 bits
@@ -23,6 +25,10 @@ class Request(pydantic.BaseModel):
     """Base of what clients send. Strict: `"2"` is not a number and `1` is not true."""
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    def as_sent(self) -> str:
+        """The body that a client sends."""
+        return self.model_dump_json()
 
 
 class Answer(pydantic.BaseModel):
@@ -61,11 +67,32 @@ def _address(text: str) -> str:
         raise ValueError("must be an address without prefix length, as 192.0.2.1 or 2001:db8::1") from error
 
 
+def check_encodable(text: str) -> str:
+    """`text` itself where it has a UTF-8 form: JSON can hold lone surrogates. Raises: ValueError."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("must be valid Unicode text") from error
+    return text
+
+
+def _in_utc(time: datetime.datetime) -> datetime.datetime:
+    """In UTC. Raises: ValueError."""
+    if time.tzinfo is None:
+        raise ValueError("must have a time zone, as 2027-01-31T00:00:00Z")
+    try:
+        return time.astimezone(datetime.UTC)
+    except OverflowError as error:
+        raise ValueError("must be of this age") from error
+
+
 _is_line = pydantic.AfterValidator(check_line)
 Line = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=256), _is_line]
 Reference = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=REFERENCE_CHARACTERS), _is_line]
 Note = Annotated[str, pydantic.StringConstraints(max_length=4096), pydantic.AfterValidator(_text)]
 Tag = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/=+-]{0,63}$")]
+Role = Annotated[account.Role, pydantic.Field(strict=False)]  # strict takes no text for an enum member
+Time = Annotated[datetime.datetime, pydantic.Field(strict=False), pydantic.AfterValidator(_in_utc)]
 Target = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9]{1,32}$")]
 Bytes = Annotated[int, pydantic.Field(ge=1, le=MAX_BYTES)]
 InterfaceAddress = Annotated[

@@ -7,7 +7,7 @@ import pytest
 from starlette import testclient
 from tests.unit.api import fakes
 
-from estampe.api import app
+from estampe.api import app, peer
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +23,20 @@ def world(served: tuple[fakes.World, fastapi.FastAPI]) -> fakes.World:
     return served[0]
 
 
+class Socket:
+    """The application as whoever may open the unix socket meets it: the cloud operator."""
+
+    def __init__(self, api: fastapi.FastAPI) -> None:
+        self.state = api.state
+        self._api = peer.come_from(api, 0)
+
+    async def __call__(self, scope, receive, send) -> None:
+        await self._api(scope, receive, send)
+
+
 @pytest.fixture
 def http(world: fakes.World, served: tuple[fakes.World, fastapi.FastAPI]) -> Iterator[testclient.TestClient]:
     api = served[1]
     api.state.stopping.clear()
-    with testclient.TestClient(api, raise_server_exceptions=False) as client:
+    with testclient.TestClient(Socket(api), raise_server_exceptions=False) as client:
         yield client

@@ -10,6 +10,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.unit.api import people
+
 from estampe import errors
 from estampe.api import services
 from estampe.capture import request as capture_request
@@ -166,6 +168,7 @@ class World:
         """As new, for a server that outlives a test."""
         for name, value in vars(World()).items():
             setattr(self, name, value)
+        people.office().reset()
 
     def note(self, *call: Any) -> None:
         """A call, which fails where the test wants it to."""
@@ -192,6 +195,7 @@ class World:
             templates=Templates(self),
             operations=Operations(self),
             storage=Storage(self),
+            **vars(people.office().bundle),
         )
 
 
@@ -225,6 +229,10 @@ class Servers:
     def delete(self, owner_id: uuid.UUID, reference: str, *, is_volumes_deleted: bool, is_forced: bool) -> None:
         self.world.note("delete", reference, is_volumes_deleted, is_forced)
         del self.world.servers[self._find(reference).name]
+
+    def assign(self, reference: str, owner_id: uuid.UUID) -> server_views.ServerView:
+        self.world.note("assign", reference, owner_id)
+        return self._find(reference)
 
     def _find(self, reference: str) -> server_views.ServerView:
         for server in self.world.servers.values():

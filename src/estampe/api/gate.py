@@ -1,0 +1,163 @@
+"""The gate: every request passes it, and nothing else decides who may do what, or writes the audit log.
+
+    who is it (Identity) ─▶ may they (access_table) ─▶ endpoint ─▶ what came of it (audit, for changes)
+
+It stands around the whole endpoint, before the body is parsed: a caller without access learns nothing, not even what is
+wrong with a request. Whether a *thing* may be seen is the services' to say, by the account's id: what is not the account's is
+not found, in the same words as what does not exist.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import fastapi
+from fastapi import exceptions, routing
+from starlette import concurrency
+from starlette import exceptions as starlette_exceptions
+
+from estampe import errors
+from estampe.api import access_table, peer, problems
+from estampe.api import services as ports
+from estampe.model import access, account, audit
+
+ACCOUNT_HEADER: Final = "Estampe-Account"
+NOBODY: Final = "nobody"
+_NAME_CHARACTERS: Final = 128
+_log = logging.getLogger(__name__)
+_Endpoint = Callable[[fastapi.Request], Coroutine[Any, Any, fastapi.Response]]
+
+
+@dataclass(kw_only=True)
+class Trail:
+    """What the audit log will say of this request; an endpoint that knows better than its path says so here."""
+
+    actor: str = NOBODY
+    account: account.Account | None = None
+    subject: str = ""
+
+
+class Route(routing.APIRoute):
+    """A route behind the gate. Every router is made of these: `APIRouter(route_class=gate.Route)`."""
+
+    def get_route_handler(self) -> _Endpoint:
+        """The endpoint with the gate around it."""
+        endpoint, action = super().get_route_handler(), self.name
+
+        async def guarded(request: fastapi.Request) -> fastapi.Response:
+            return await _pass(request, action, endpoint)
+
+        return guarded
+
+
+def check(routes: Iterable[Any]) -> None:
+    """Every route is behind the gate, has a rule, and a name of its own. Raises: errors.EstampeError (a defect)."""
+    names: list[str] = [route.name for route in routes if isinstance(route, routing.APIRoute)]
+    stray = [route.name for route in routes if isinstance(route, routing.APIRoute) and not isinstance(route, Route)]
+    if stray:
+        raise errors.EstampeError(detail=f"routes that are not behind the gate (route_class): {', '.join(stray)}")
+    if lacking := sorted(set(names) - set(access_table.RULES)):
+        raise errors.EstampeError(detail=f"routes without a rule in api.access_table: {', '.join(lacking)}")
+    if double := sorted({name for name in names if names.count(name) > 1}):
+        raise errors.EstampeError(detail=f"routes that share a name: {', '.join(double)}")
+
+
+def trail_of(request: fastapi.Request) -> Trail:
+    """Of a request that is past the gate."""
+    return cast("Trail", request.state.trail)
+
+
+def actor_of(request: fastapi.Request) -> access.Actor:
+    """Who asks; only for routes that are not open to nobody."""
+    return cast("access.Actor", request.state.actor)
+
+
+async def _pass(request: fastapi.Request, action: str, endpoint: _Endpoint) -> fastapi.Response:
+    rule = access_table.RULES[action]
+    trail = Trail(subject=" ".join(str(value) for value in request.path_params.values()))
+    request.state.trail = trail
+    try:
+        if not rule.is_open:
+            request.state.actor = await concurrency.run_in_threadpool(_admit, request, rule, trail)
+        response = await endpoint(request)
+    except Exception as error:
+        await _record(request, rule, action, trail, error)
+        raise
+    await _record(request, rule, action, trail, None)
+    return response
+
+
+def _admit(request: fastapi.Request, rule: access.Rule, trail: Trail) -> access.Actor:
+    """Raises: errors.NotSignedIn, errors.AccountNotFound, errors.Denied."""
+    services = cast("ports.Services", request.app.state.services)
+    actor = services.identity.identify(_credentials(request))
+    trail.actor, trail.account = actor.name, actor.account
+    access.check(rule, actor)
+    return actor
+
+
+def _credentials(request: fastapi.Request) -> access.Credentials:
+    """Raises: errors.ApiKeyRefused, errors.AccountNotFound where a header cannot be right."""
+    chosen = request.headers.get(ACCOUNT_HEADER)
+    if chosen is not None and not (chosen.isascii() and chosen.isprintable() and 0 < len(chosen) <= _NAME_CHARACTERS):
+        raise errors.AccountNotFound(account=ascii(chosen)[1:-1][:_NAME_CHARACTERS])
+    return access.Credentials(
+        peer_uid=peer.uid_of(request.scope), bearer=_bearer(request), account=chosen,
+        address=peer.address_of(request.scope),
+    )  # fmt: skip
+
+
+def _bearer(request: fastapi.Request) -> str | None:
+    """The key that was shown. What is no bearer token is refused, not passed over: the caller means to be somebody."""
+    header = request.headers.get("Authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise errors.ApiKeyRefused
+    return token.strip()
+
+
+async def _record(
+    request: fastapi.Request, rule: access.Rule, action: str, trail: Trail, error: Exception | None
+) -> None:
+    """Before the answer is sent: who has it can rely on the entry.
+
+    Not recorded is what nobody can be named for: a request without valid credentials (or with a locked name) would let
+    anybody fill the disk. Failed sign-ins are: their rate is limited.
+    """
+    is_unknown = trail.actor == NOBODY and not rule.is_open
+    if not rule.is_change or is_unknown or isinstance(error, errors.SignInLocked):
+        return
+    services = cast("ports.Services", request.app.state.services)
+    code, status = _outcome(error)
+    outcome = audit.Outcome.DONE if code is None else audit.Outcome.REFUSED if status < 500 else audit.Outcome.FAILED
+
+    def write() -> None:
+        services.audit.record(
+            actor=trail.actor, account=trail.account, action=action, subject=trail.subject,
+            address=peer.address_of(request.scope), outcome=outcome, code=code,
+            request_id=getattr(request.state, "request_id", None),
+        )  # fmt: skip
+
+    try:
+        await concurrency.run_in_threadpool(write)
+    except Exception:  # noqa: BLE001 - the edge of a request
+        # The change has happened, and saying otherwise would be wrong: the log of the daemon gets the entry instead.
+        _log.exception("no audit entry: %s %s %r: %s (%s)", trail.actor, action, trail.subject, outcome, code)
+
+
+def _outcome(error: Exception | None) -> tuple[str | None, int]:
+    """Code and status of what left the endpoint."""
+    if error is None:
+        return None, 200
+    if isinstance(error, errors.EstampeError):
+        return error.code, problems.status_of(error)
+    if isinstance(error, exceptions.RequestValidationError):
+        return errors.InvalidRequest.code, 400
+    if isinstance(error, starlette_exceptions.HTTPException):
+        return errors.InvalidRequest.code, error.status_code
+    return errors.EstampeError.code, 500
