@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def serve() -> None:
     """Run the daemon in the foreground until SIGTERM or Ctrl-C.
 
-    It listens on a unix socket; whoever may open that, root and the group `estampe`, is an administrator. Settings come
+    It listens on a unix socket; whoever may open that, root and the group `estampe`, is the cloud operator. Settings come
     from /etc/estampe/estampe.toml and the environment: see docs/reference/settings.md.
 
     \b

@@ -7,7 +7,26 @@ from typing import Annotated
 import typer
 
 import estampe
-from estampe.cli import capture, daemon, deploy, group, operation, server, store, template, terminal
+from estampe.cli import (
+    account,
+    api_key,
+    audit,
+    capture,
+    context,
+    daemon,
+    deploy,
+    group,
+    member,
+    operation,
+    quota,
+    server,
+    sign_in,
+    store,
+    template,
+    terminal,
+    user,
+)
+from estampe.client import target
 
 # Plain help: rich's costs 0.2 s of every --help, and tells no more.
 app = typer.Typer(
@@ -28,6 +47,16 @@ app.add_typer(template.app, name="template")
 app.command("deploy")(deploy.deploy_template)
 app.add_typer(operation.app, name="operation")
 app.add_typer(store.app, name="store")
+app.command("login")(sign_in.sign_in)
+app.command("logout")(sign_in.sign_out)
+app.command("whoami")(sign_in.show_identity)
+app.add_typer(context.app, name="context")
+app.add_typer(account.app, name="account")
+app.add_typer(member.app, name="member")
+app.add_typer(user.app, name="user")
+app.add_typer(api_key.app, name="api-key")
+app.add_typer(quota.app, name="quota")
+app.add_typer(audit.app, name="audit")
 
 
 def _say_version(is_asked: bool) -> None:
@@ -38,12 +67,26 @@ def _say_version(is_asked: bool) -> None:
 
 @app.callback()
 def begin(
+    command: typer.Context,
+    acting_for: Annotated[
+        str | None,
+        typer.Option(
+            "--account", metavar="ACCOUNT", help="Act for this account. [default: $ESTAMPE_ACCOUNT, the context's]"
+        ),
+    ] = None,
+    chosen: Annotated[
+        str | None,
+        typer.Option(
+            "--context", metavar="NAME", help="Use this context. [default: $ESTAMPE_CONTEXT, the current one]"
+        ),
+    ] = None,
     _version: Annotated[
         bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Capture virtual servers into image templates, and deploy new servers from them."""
     terminal.prepare()
+    command.with_resource(target.using(account=acting_for, context=chosen))
 
 
 def main() -> None:

@@ -29,3 +29,12 @@ Operation = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without being asked.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Begin, print the operation's id and return.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done, with numbers.")]
+Account = Annotated[str, typer.Argument(help="Name or id of an account.", metavar="ACCOUNT")]
+OptionalAccount = Annotated[
+    str | None, typer.Argument(help="Name or id of an account. [default: the one acted for]", metavar="ACCOUNT")
+]
+OfAccount = Annotated[
+    str | None, typer.Option("--account", metavar="ACCOUNT", help="Of this account. [default: the one acted for]")
+]
+User = Annotated[str, typer.Argument(help="Name of a user.", metavar="USER")]
+PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]

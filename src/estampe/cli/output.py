@@ -39,6 +39,14 @@ Option = Annotated[
 ]
 
 
+def say_deleted(what: str, reference: str, form: Output) -> None:
+    """What is there no more."""
+    if form is Output.JSON:
+        typer.echo(json.dumps({"deleted": reference}, indent=2, ensure_ascii=True))
+    else:
+        typer.echo(f"deleted {what} {text.plain(reference)}")
+
+
 def show_error(context: typer.Context, error: errors.EstampeError) -> None:
     """Write the error to standard error, in the form that was chosen."""
     if context.meta.get(_KEY) is Output.JSON:

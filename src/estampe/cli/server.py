@@ -137,6 +137,32 @@ def delete_server(
         terminal.say([f"deleted server {text.plain(reference)}"])
 
 
+@app.command("assign")
+def assign_server(
+    reference: options.Server,
+    account: Annotated[
+        str, typer.Option("--account", metavar="ACCOUNT", help="Name or id of the account that gets it.")
+    ],
+    form: output.Option = output.Output.TABLE,
+) -> None:
+    """Give a server of this host to an account, whoever has it now; its templates stay. For the cloud operator.
+
+    \b
+    Examples:
+      estampe server assign web-01 --account acme
+    """
+    from estampe.client import client
+    from estampe.schemas import server
+
+    request = client.make(server.AssignRequest, account=account)
+    with client.Client() as daemon:
+        found = daemon.assign_server(reference, request)
+    if form is output.Output.JSON:
+        terminal.document(found)
+    else:
+        terminal.say([text.plain(f"{found.name} belongs to {account}")])
+
+
 def _say_state(found: server.Server, form: output.Output) -> None:
     if form is output.Output.JSON:
         terminal.document(found)

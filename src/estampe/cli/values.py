@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import getpass
 import re
 import sys
 from collections.abc import Sequence
@@ -92,3 +94,64 @@ def read_file(path: str, *, option: str) -> str:
         raise errors.InvalidRequest(field=option, problem=f"{path!r} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise errors.InvalidRequest(field=option, problem=f"{path!r} is not UTF-8 text") from error
+
+
+def now() -> datetime.datetime:
+    """The time by this machine's clock."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+def after(text: str, *, option: str) -> datetime.datetime:
+    """The time that is `90d` away. Raises: errors.InvalidRequest."""
+    try:
+        return now() + datetime.timedelta(seconds=duration(text, option=option))
+    except OverflowError as error:
+        raise errors.InvalidRequest(field=option, problem=f"{text!r} is too long") from error
+
+
+def moment(text: str, *, option: str) -> datetime.datetime:
+    """The time of `2027-01-31T08:00:00+01:00` (without a zone: this machine's), or `24h` ago. Raises: errors.InvalidRequest."""
+    try:
+        return datetime.datetime.fromisoformat(text).astimezone(datetime.UTC)
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return now() - datetime.timedelta(seconds=duration(text, option=option))
+    except OverflowError as error:
+        raise errors.InvalidRequest(field=option, problem=f"{text!r} is too long") from error
+
+
+def limit(text: str, *, option: str, is_size: bool) -> int | None:
+    """A limit: a count, a size, or `none`. Raises: errors.InvalidRequest, errors.InvalidSize."""
+    if text.strip().lower() == "none":
+        return None
+    if is_size:
+        return units.parse_size(text)
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise errors.InvalidRequest(field=option, problem=f"{text!r} is not a number, nor none")
+    return int(text)
+
+
+def password(prompt: str, *, is_read: bool) -> str:
+    """From a terminal, without showing it, or a line of standard input. Raises: errors.InvalidRequest."""
+    if is_read:
+        return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise errors.InvalidRequest(field="password", problem="nobody can be asked for it: use --password-stdin")
+    return getpass.getpass(f"{prompt}: ")
+
+
+def new_password(*, is_read: bool) -> str:
+    """Asked for twice where somebody can mistype it. Raises: errors.InvalidRequest."""
+    first = password("New password", is_read=is_read)
+    if not is_read and password("Again", is_read=False) != first:
+        raise errors.InvalidRequest(field="password", problem="the two are not the same")
+    return first
+
+
+def changed_password(*, is_read: bool, is_current_needed: bool) -> tuple[str, str | None]:
+    """The new one, and where it is needed the one until now. Raises: errors.InvalidRequest."""
+    if is_read:
+        return password("New password", is_read=True), password("", is_read=True) if is_current_needed else None
+    current = password("Password until now", is_read=False) if is_current_needed else None
+    return new_password(is_read=False), current

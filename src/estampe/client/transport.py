@@ -28,12 +28,18 @@ _Answer = TypeVar("_Answer", bound=wire.Answer)
 class Transport:
     """One connection to the daemon. Context manager; not for several threads."""
 
-    def __init__(self, socket_path: Path, *, request_seconds: float = REQUEST_SECONDS) -> None:
+    def __init__(
+        self, socket_path: Path, *, request_seconds: float = REQUEST_SECONDS, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """`headers` go with every request: who asks, and for which account."""
         self._socket_path = socket_path
         self._request_seconds = request_seconds
         # The host in the URL is not used for a unix socket, but HTTP wants one.
         self._http = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(socket_path)), base_url="http://estampe/v1", trust_env=False
+            transport=httpx.HTTPTransport(uds=str(socket_path)),
+            base_url="http://estampe/v1",
+            trust_env=False,
+            headers=headers,
         )
 
     def __enter__(self) -> Self:
@@ -78,7 +84,7 @@ class Transport:
                 method,
                 path,
                 params={name: value for name, value in (query or {}).items() if value is not None},
-                content=None if body is None else body.model_dump_json(),
+                content=None if body is None else body.as_sent(),
                 headers={} if body is None else {"content-type": "application/json"},
                 timeout=httpx.Timeout(timeout_seconds or self._request_seconds, connect=_CONNECT_SECONDS),
             )

@@ -16,11 +16,11 @@ class CommandLine:
     """Runs commands against a daemon, or where none is."""
 
     socket_path: Path
+    home: Path  # where contexts are kept
 
-    def __call__(self, *arguments: str, input: str | None = None) -> testing.Result:
-        return testing.CliRunner().invoke(
-            main.app, list(arguments), input=input, env={"ESTAMPE_SOCKET": str(self.socket_path)}
-        )
+    def __call__(self, *arguments: str, input: str | None = None, **env: str) -> testing.Result:
+        env = {"ESTAMPE_SOCKET": str(self.socket_path), "XDG_CONFIG_HOME": str(self.home), **env}
+        return testing.CliRunner().invoke(main.app, list(arguments), input=input, env=env)
 
 
 @pytest.fixture(scope="session")
@@ -38,10 +38,10 @@ def world(served: tuple[fakes.World, Path]) -> fakes.World:
 
 
 @pytest.fixture
-def run(world: fakes.World, served: tuple[fakes.World, Path]) -> CommandLine:
-    return CommandLine(served[1])
+def run(world: fakes.World, served: tuple[fakes.World, Path], tmp_path: Path) -> CommandLine:
+    return CommandLine(served[1], tmp_path)
 
 
 @pytest.fixture
 def run_alone(tmp_path: Path) -> CommandLine:
-    return CommandLine(tmp_path / "nobody.sock")
+    return CommandLine(tmp_path / "nobody.sock", tmp_path)
