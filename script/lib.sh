@@ -60,13 +60,15 @@ ensure_libvirt() {
   die "libvirt did not answer on qemu:///system within $((attempt / 2)) s; see: journalctl -u libvirtd, or run libvirtd -v"
 }
 
-# It must not inherit our open files: whoever reads our output would wait for the daemon's end.
+# It must not inherit our open files: whoever reads our output would wait for the daemon's end. Nor our environment: what
+# libvirt starts under other accounts (swtpm_setup) would look for its temporary directory in a TMPDIR of root's.
 ensure_daemon() {
   pgrep --exact "$1" >/dev/null || (
     for fd in /proc/"$BASHPID"/fd/*; do
       fd=${fd##*/}
       ((fd <= 2)) || eval "exec $fd>&-"
     done
-    as_root "/usr/sbin/$1" --daemon </dev/null >/dev/null 2>&1
+    as_root env --ignore-environment HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
+      "/usr/sbin/$1" --daemon </dev/null >/dev/null 2>&1
   )
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.unit.virt import records
 
+from estampe import errors
 from estampe.model import configuration, power
 from estampe.virt import base, domain_xml, libvirt_host, qemu_img
 
@@ -57,6 +58,14 @@ def new_volume(directory: Path, disk: domain_xml.Disk) -> base.NewVolume:
     )  # fmt: skip
 
 
+def start(host: base.Host, uuid: str, server: str) -> None:
+    try:
+        host.start(uuid, is_paused=True)
+    except errors.HypervisorFailed as error:  # libvirt only names the log that says why
+        log = Path(f"/var/log/swtpm/libvirt/qemu/{server}-swtpm.log")
+        pytest.fail(f"{error}\n{log.read_text() if log.exists() else 'no log of a TPM'}")
+
+
 @pytest.mark.parametrize("name", records.NAMES)
 def test_libvirt_takes_and_qemu_starts_what_was_rebuilt(name, host, directory, network):
     text = records.read(name)
@@ -86,7 +95,7 @@ def test_libvirt_takes_and_qemu_starts_what_was_rebuilt(name, host, directory, n
     path.write_text(xml)
     try:
         virsh("define", "--validate", str(path))
-        host.start(uuid, is_paused=True)
+        start(host, uuid, server)
         assert host.power_state(uuid) is power.PowerState.PAUSED
         # The first start leaves nothing for libvirt to add that a capture of the new server would not take.
         domain = host.get_domain(uuid)
