@@ -61,14 +61,15 @@ ensure_libvirt() {
 }
 
 # It must not inherit our open files: whoever reads our output would wait for the daemon's end. Nor our environment: what
-# libvirt starts under other accounts (swtpm_setup) would look for its temporary directory in a TMPDIR of root's.
+# libvirt starts under other accounts (swtpm_setup) would look for its temporary directory in a TMPDIR of root's. It gets one
+# where QEMU's account must be able to walk anyway.
 ensure_daemon() {
   pgrep --exact "$1" >/dev/null || (
     for fd in /proc/"$BASHPID"/fd/*; do
       fd=${fd##*/}
       ((fd <= 2)) || eval "exec $fd>&-"
     done
-    as_root env --ignore-environment HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
+    as_root env --ignore-environment HOME=/root TMPDIR=/var/tmp PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
       "/usr/sbin/$1" --daemon </dev/null >/dev/null 2>&1
   )
 }

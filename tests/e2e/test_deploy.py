@@ -156,7 +156,7 @@ def test_a_deployed_server_is_started_stopped_and_deleted_with_its_volumes(stage
 def test_a_deleted_template_is_gone_and_its_space_can_be_swept(stage, fails):
     template = made_template(stage, guests.Disk(path=stage.volume("d.raw", size_mib=8, data_mib=8), target="vdb"))
     stage.daemon.command("template", "delete", template, "--yes")
-    stage.daemon.command("template", "purge", template, "--yes")
+    stage.daemon.command("template", "purge", f"{template}@1", "--yes")
     assert fails("template", "show", template).code == "template-not-found"
     stage.daemon.command("store", "sweep", "--grace", "0s", "--yes", deadline_seconds=120)
     assert stage.daemon.command("store", "usage")["orphan_bytes"] == 0
