@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
-import threading
 
 import pytest
 from tests.support import guests, shell
@@ -210,11 +210,15 @@ def test_ctrl_c_leaves_the_capture_running(stage):
     name = stage.add_mini(volume)
     argv, environment = stage.daemon.argv("capture", name, "--no-seal")
     following = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    timer = threading.Timer(3.0, following.send_signal, [2])
-    timer.start()
+
+    def find():
+        """The capture once it copies: by then the command follows it."""
+        found = [each for each in stage.daemon.command("operation", "list")["operations"] if each["subject"] == name]
+        return found[0] if found and found[0]["progress"]["phase"].startswith("copying") else None
+
+    begun = shell.wait_for("the copy to begin", find, deadline_seconds=60, poll_seconds=0.05)
+    following.send_signal(signal.SIGINT)
     _out, err = following.communicate(timeout=60)
-    timer.cancel()
-    [begun] = [each for each in stage.daemon.command("operation", "list")["operations"] if each["subject"] == name]
     assert following.returncode == 130, err
     assert f"estampe operation wait {begun['id']}" in err
     assert stage.daemon.command("operation", "wait", begun["id"], deadline_seconds=300)["state"] == "succeeded"
