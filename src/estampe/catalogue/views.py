@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from estampe.model import configuration, manifest, sight, template
+from estampe.model import configuration, sight, template
 from estampe.model import guest as guests
-from estampe.model import inventory as inventories
 from estampe.model import layout as layouts
+
+if TYPE_CHECKING:  # the command line has these views by its schemas, and need not load what hashes manifests
+    from estampe.model import inventory as inventories
+    from estampe.model import manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +54,7 @@ class TemplateDetail:
         return self.seen.template
 
 
-_Whole = TypeVar("_Whole", ManifestSummary, manifest.Manifest)
+_Whole = TypeVar("_Whole", ManifestSummary, "manifest.Manifest")
 
 
 def opened(whole: _Whole) -> _Whole:

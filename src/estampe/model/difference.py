@@ -6,12 +6,14 @@ import enum
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from estampe import units
-from estampe.model import inventory as inventories
 from estampe.model import layout as layouts
-from estampe.model import manifest
+
+if TYPE_CHECKING:  # the command line has the kinds of differences by its schemas, and need not load what hashes manifests
+    from estampe.model import inventory as inventories
+    from estampe.model import manifest
 
 
 class Kind(enum.StrEnum):
