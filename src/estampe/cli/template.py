@@ -53,7 +53,10 @@ def list_templates(
         bool, typer.Option("--trashed", help="Those in the trash, instead of those that are not.")
     ] = False,
     states: Annotated[
-        list[templates.State] | None, typer.Option("--state", metavar="STATE", help="Only templates in this state: active, deprecated or disabled; may be repeated.")
+        list[templates.State] | None,
+        typer.Option(
+            "--state", metavar="|".join(templates.State), help="Only templates in this state; may be repeated."
+        ),
     ] = None,
     is_sealed: Annotated[
         bool | None, typer.Option("--sealed/--not-sealed", help="Only templates that are sealed, or are not.")
