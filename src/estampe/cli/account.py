@@ -43,7 +43,8 @@ def create_account(name: _Name, form: output.Option = output.Output.TABLE) -> No
 def list_accounts(
     name: options.Names = None,
     states: Annotated[
-        list[accounts.State] | None, typer.Option("--state", help="Only accounts in this state; may be repeated.")
+        list[accounts.State] | None,
+        typer.Option("--state", metavar="|".join(accounts.State), help="Only accounts in this state; may be repeated."),
     ] = None,
     sort: Annotated[listing.AccountSort, typer.Option("--sort", help="`-` is descending.")] = listing.AccountSort.NAME,
     form: output.Option = output.Output.TABLE,

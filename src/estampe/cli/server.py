@@ -35,7 +35,9 @@ def list_servers(
     ] = None,
     states: Annotated[
         list[power.PowerState] | None,
-        typer.Option("--state", help="Only servers in this power state; may be repeated."),
+        typer.Option(
+            "--state", metavar="|".join(power.PowerState), help="Only servers in this power state; may be repeated."
+        ),
     ] = None,
     form: output.Option = output.Output.TABLE,
 ) -> None:

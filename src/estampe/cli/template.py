@@ -49,12 +49,15 @@ def list_templates(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="Only these names; a pattern, as 'web*'.")
     ] = None,
-    tag: Annotated[str | None, typer.Option("--tag", help="Only templates with this tag.")] = None,
+    tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only templates with this tag.")] = None,
     is_trashed: Annotated[
         bool, typer.Option("--trashed", help="Those in the trash, instead of those that are not.")
     ] = False,
     states: Annotated[
-        list[templates.State] | None, typer.Option("--state", help="Only templates in this state; may be repeated.")
+        list[templates.State] | None,
+        typer.Option(
+            "--state", metavar="|".join(templates.State), help="Only templates in this state; may be repeated."
+        ),
     ] = None,
     is_sealed: Annotated[
         bool | None, typer.Option("--sealed/--not-sealed", help="Only templates that are sealed, or are not.")
@@ -149,7 +152,9 @@ def edit_template(
     reference: options.Template,
     name: Annotated[str | None, typer.Option("--name", help="Another name; the version number stays.")] = None,
     note: Annotated[str | None, typer.Option("--note", help="Another note; '' for none.")] = None,
-    tags: Annotated[list[str] | None, typer.Option("--tag", help="Its tags from now on; may be repeated.")] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="TAG", help="Its tags from now on; may be repeated.")
+    ] = None,
     is_untagged: Annotated[bool, typer.Option("--no-tags", help="Take all tags away.")] = False,
     characteristics_file: characteristics.File = None,
     assignments: characteristics.Set = None,
