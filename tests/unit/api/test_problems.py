@@ -52,6 +52,8 @@ _ROUTES: list[tuple[str, str, Any]] = [
     ("POST", "/v1/templates/web/unprotect", None),
     ("POST", "/v1/templates/web/purge", None),
     ("GET", "/v1/templates/web/servers", None),
+    ("GET", "/v1/templates/web/inventory", None),
+    ("GET", "/v1/templates/web/diff?to=web", None),
     ("GET", "/v1/templates/web/shares", None),
     ("PUT", "/v1/templates/web/shares/globex", {}),
     ("DELETE", "/v1/templates/web/shares/globex", None),
@@ -96,7 +98,8 @@ def test_every_route_is_tried_here(http: testclient.TestClient) -> None:
     tried = {
         (
             method,
-            path.replace("web-01", "{reference}")
+            path.partition("?")[0]
+            .replace("web-01", "{reference}")
             .replace("/web", "/{reference}")
             .replace("0000012d", "{reference}")
             .replace("ci-*", "{pattern}")
