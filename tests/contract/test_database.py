@@ -911,6 +911,20 @@ def test_an_operation_goes_from_queued_over_running_to_its_result(operation_rows
     assert operation_rows.get(made.id) == ended
 
 
+@pytest.mark.parametrize("end", [operation.State.SUCCEEDED, operation.State.CANCELLED])
+def test_what_is_secret_of_a_request_goes_with_the_operations_end(operation_rows, end):
+    made = add(
+        operation_rows, request={"deploy": {"admin_password": "hunter2", "commands": ["echo hunter2"], "cpus": 2}}
+    )
+    assert "hunter2" in str(operation_rows.get(made.id).request)
+    if end is operation.State.CANCELLED:
+        ended = operation_rows.request_cancel(made.id, at=later(1))
+    else:
+        ended = operation_rows.finish(made.id, end, result={}, at=later(1))
+    assert ended.state is end
+    assert ended.request == {"deploy": {"admin_password": "(not shown)", "commands": ["(12 characters)"], "cpus": 2}}
+
+
 def test_adding_an_operation_again_gives_what_is_there(operation_rows):
     made = add(operation_rows, locks=[exclusive("server/a")])
     assert add(operation_rows, id=made.id, locks=[exclusive("server/a")], created_at=later(3)) == made

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from estampe import errors
 from estampe.db import database, paging, quotas, schema, visible_templates
-from estampe.model import listing, operation
+from estampe.model import listing, operation, secrecy
 
 _table = schema.operations
 _locks = schema.operation_locks
@@ -241,7 +241,9 @@ def _end(
     connection: sa.Connection, operation_id: uuid.UUID, state: operation.State, *, at: datetime.datetime,
     result: dict[str, Any] | None = None, error: dict[str, Any] | None = None,
 ) -> None:  # fmt: skip
-    values = {"state": state, "result": result, "error": error, "ended_at": at}
+    """What was secret of its request goes with its end: nothing needs it any more."""
+    request = connection.execute(sa.select(_table.c.request).where(_table.c.id == operation_id)).scalar_one()
+    values = {"state": state, "result": result, "error": error, "ended_at": at, "request": secrecy.hide(request)}
     connection.execute(sa.update(_table).where(_table.c.id == operation_id).values(values))
     connection.execute(sa.delete(_locks).where(_locks.c.operation_id == operation_id))
     quotas.release(connection, operation_id)

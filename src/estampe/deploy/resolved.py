@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import uuid as uuids  # a field has the name of the module, and pydantic would find that
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from estampe.deploy import means as ways
@@ -77,6 +78,18 @@ class Resolved:
     left_out: tuple[str, ...] = ()  # targets of the template's volumes that the servers do not get
     actions: tuple[adjustment.Action, ...] = ()  # on the volumes of each server, before its first boot
     adjustments: tuple[final.Change, ...] = ()  # what these come to, and what is left
+
+    def with_wishes(self, change: Callable[[final.FinalConfiguration], final.FinalConfiguration]) -> Resolved:
+        """The same, with the wish of each server changed."""
+        servers = tuple(
+            dataclasses.replace(
+                each,
+                wish=change(each.wish),
+                in_appliance=None if each.in_appliance is None else change(each.in_appliance),
+            )
+            for each in self.servers
+        )
+        return dataclasses.replace(self, servers=servers)
 
     @property
     def launches(self) -> tuple[Launch, ...]:

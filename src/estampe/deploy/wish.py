@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from estampe.deploy import request as requests
@@ -39,6 +40,19 @@ def make(
         commands=request.commands,
         user_data=request.user_data,
     )
+
+
+def without_secrets(wish: final.FinalConfiguration) -> final.FinalConfiguration:
+    """The wish as it may be recorded: what people put passwords into is in the request alone, and goes with the operation's end."""
+    return dataclasses.replace(wish, password_hash=None, admin_password=None, users=(), commands=(), user_data=None)
+
+
+def with_secrets(wish: final.FinalConfiguration, request: requests.DeployRequest) -> final.FinalConfiguration:
+    """The recorded wish whole again."""
+    return dataclasses.replace(
+        wish, password_hash=request.password_hash, admin_password=request.admin_password, users=request.users,
+        commands=request.commands, user_data=request.user_data,
+    )  # fmt: skip
 
 
 def _fqdn(request: requests.DeployRequest, hostname: str) -> str | None:

@@ -24,6 +24,7 @@ from estampe.db import templates as template_rows
 from estampe.deploy import adapting, confirm, definition, hydrate, in_place, origin, resolve, seed, volumes
 from estampe.deploy import request as requests
 from estampe.deploy import resolved as decisions
+from estampe.deploy import wish as wishes
 from estampe.guest import base as guest
 from estampe.jobs import attempts, dispatch, runner
 from estampe.model import configuration, final, manifest, record
@@ -58,9 +59,11 @@ class DeployWorkflow:
     def __call__(self, work: runner.Work) -> dict[str, Any]:
         """Deploy what the operation's request asks for; the result names the servers and what is known of them."""
         request = record.load(requests.DeployRequest, work.operation.request["deploy"])
-        resolved = record.load(
-            decisions.Resolved, work.steps.run("resolve", lambda: record.dump(self._resolve(work, request)))
+        recorded_decisions = work.steps.run(
+            "resolve", lambda: record.dump(self._resolve(work, request).with_wishes(wishes.without_secrets))
         )
+        resolved = record.load(decisions.Resolved, recorded_decisions)
+        resolved = resolved.with_wishes(functools.partial(wishes.with_secrets, request=request))
         work.undo.add("delete volumes", lambda: self._delete_volumes(work, resolved))
         told = self._adapt_all(work, resolved)
         recorded = work.steps.run("create volumes", lambda: self._create_volumes(work, resolved))

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final
 from estampe import units
 from estampe.model import layout as layouts
 
-if TYPE_CHECKING:  # the command line has the kinds of differences by its schemas, and need not load what hashes manifests
+if (
+    TYPE_CHECKING
+):  # the command line has the kinds of differences by its schemas, and need not load what hashes manifests
     from estampe.model import inventory as inventories
     from estampe.model import manifest
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import pydantic
 
-from estampe.model import listing, operation
+from estampe.model import listing, operation, secrecy
 from estampe.schemas import wire
 
 
@@ -18,29 +18,6 @@ class Progress(wire.Answer):
     phase: str
     done_bytes: int
     total_bytes: int | None
-
-
-_PASSWORDS: Final = frozenset({"password_hash", "admin_password"})  # of which not even the length is told
-_TEXTS: Final = frozenset({"user_data", "commands"})
-
-
-def _hide_secrets(request: Any) -> Any:
-    """The request without passwords, and without texts that people put passwords into; found at any depth."""
-    if isinstance(request, list):
-        return [_hide_secrets(each) for each in request]
-    if not isinstance(request, dict):
-        return request
-    return {key: _hidden(key, value) for key, value in request.items()}
-
-
-def _hidden(key: str, value: Any) -> Any:
-    if key in _PASSWORDS:
-        return None if value is None else "(not shown)"
-    if key not in _TEXTS:
-        return _hide_secrets(value)
-    if isinstance(value, list):
-        return [_hidden(key, each) for each in value]
-    return None if value is None else f"({len(str(value))} characters)"
 
 
 class Operation(wire.Answer):
@@ -53,7 +30,7 @@ class Operation(wire.Answer):
     progress: Progress
     phase_started_at: datetime.datetime | None
     is_cancel_requested: bool
-    request: Annotated[dict[str, Any], pydantic.BeforeValidator(_hide_secrets)]
+    request: Annotated[dict[str, Any], pydantic.BeforeValidator(secrecy.hide)]
     result: dict[str, Any] | None
     error: dict[str, Any] | None
     created_at: datetime.datetime

@@ -9,8 +9,8 @@ from site_under_test import CLEAN, OWNER, SIZE
 
 from estampe import errors
 from estampe.deploy import request as requests
+from estampe.model import final, listing, manifest, operation, power
 from estampe.model import guest as guests
-from estampe.model import listing, manifest, operation, power
 from estampe.store import manifests
 
 STEPS = ["resolve", "create volumes", "hydrate vda", "configure", "define", "start", "confirm", "clean up"]
@@ -62,6 +62,20 @@ def test_a_deployed_server_has_the_bytes_and_an_identity_of_its_own(stocked):
     assert stocked.services.servers.get(OWNER, "new").summary.template == "web@1"
     assert stocked.leftovers() == CLEAN
     assert stocked.steps == STEPS
+
+
+def test_secrets_are_in_the_seed_and_in_no_record_even_after_a_kill(stocked):
+    _with_guest(stocked)
+    secret = "hunter2"
+    user = final.User(name="ana", password_hash=f"$6$ana${secret}")
+    stocked.kill_at("configure", "begin")
+    started = stocked.deploy(password_hash=f"$6$salt${secret}", commands=(f"echo {secret}",), users=(user,))
+    stocked.run()
+    ended = stocked.succeed(started)
+    (seed,) = stocked.places.seeds.iterdir()
+    assert seed.read_bytes().count(secret.encode()) == 3
+    assert secret not in str(ended)
+    assert secret not in str([workflow.outcomes for workflow in stocked.engine.records.values()])
 
 
 def test_several_servers_come_from_one_deploy(stocked):
