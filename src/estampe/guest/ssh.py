@@ -20,7 +20,7 @@ _OWN_SCRIPTS: Final = (
     "/etc/rc.d/init.d/sshd",
     "/etc/init.d/S50sshd",
 )  # Alpine, Red Hat 6, Buildroot
-_PART: Final = identity_job.Part(what="SSH host keys", command="ssh-keygen -A")
+_PRIVATE: Final = re.compile(r"/etc/ssh/ssh_host_(rsa|ecdsa|ed25519)_key")
 _HOST_KEY: Final = re.compile(r"^\s*HostKey\s+(\S+)", re.MULTILINE | re.IGNORECASE)
 _USUAL_KEY: Final = re.compile(r"/etc/ssh/ssh_host_[^/]*_key")
 
@@ -37,7 +37,18 @@ def renew_host_keys(appliance: base.Appliance, *, is_renewed_by_cloud_init: bool
     if not (linux.has_program(appliance, "ssh-keygen") and identity_job.can_run(appliance)):
         notes.append("kept the SSH host keys: nothing in the guest would make new ones; every clone has the same")
         return identity_job.Renewed(notes=tuple(notes))
-    return identity_job.Renewed(actions=tuple(_KEYS.strip(appliance)), notes=tuple(notes), parts=(_PART,))
+    part = identity_job.Part(what="SSH host keys", command=_command(appliance.glob(*_KEYS.patterns)))
+    return identity_job.Renewed(actions=tuple(_KEYS.strip(appliance)), notes=tuple(notes), parts=(part,))
+
+
+def _command(keys: list[str]) -> str:
+    """Keys of the kinds that were there: an administrator may have done away with others, and an RSA key takes its time.
+
+    Where none is of a kind that is known, whatever `ssh-keygen -A` makes.
+    """
+    kinds = [found for found in (_PRIVATE.fullmatch(path) for path in keys) if found]
+    made = [f"[ -s {each[0]} ] || ssh-keygen -q -t {each[1]} -N '' -f {each[0]}" for each in kinds]
+    return "\n".join(made) or "ssh-keygen -A"
 
 
 def _own_way(appliance: base.Appliance) -> str | None:

@@ -138,6 +138,9 @@ def test_cloud_init_is_left_to_make_host_keys():
     assert not appliance.exists(UNIT)
 
 
+MADE_KEY = "[ -s /etc/ssh/ssh_host_ed25519_key ] || ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key\n"
+
+
 @pytest.mark.parametrize(
     "cloud",
     [
@@ -151,7 +154,7 @@ def test_without_a_cloud_init_that_makes_host_keys_a_unit_does(cloud):
     appliance = guest(cloud)
     actions = seal(appliance).actions
     assert f"added {UNIT}: the first boot makes new SSH host keys" in actions
-    assert "ssh-keygen -A\n" in appliance.read(JOB)
+    assert MADE_KEY in appliance.read(JOB)
     assert "Before=ssh.service sshd.service" in appliance.read(
         "/etc/systemd/system/multi-user.target.wants/estampe-identity.service"
     )
@@ -182,6 +185,24 @@ def test_without_systemd_an_init_script_makes_host_keys(init, place):
     appliance = guest(init, without=("/usr/lib/systemd/systemd",))
     seal(appliance)
     assert [path for path in appliance.glob(f"{place}/*") if path.endswith("estampe-identity")]
+    assert MADE_KEY in appliance.read(JOB)
+
+
+def test_host_keys_are_made_of_the_kinds_that_were_there():
+    appliance = guest({"/etc/ssh/ssh_host_rsa_key": "", "/etc/ssh/ssh_host_rsa_key.pub": ""})
+    seal(appliance)
+    job = appliance.read(JOB)
+    assert "-t rsa" in job
+    assert "-t ed25519" in job
+    assert "ecdsa" not in job
+
+
+def test_where_no_key_is_of_a_known_kind_ssh_keygen_decides():
+    appliance = guest(
+        {"/etc/ssh/ssh_host_mldsa_key": ""},
+        without=("/etc/ssh/ssh_host_ed25519_key", "/etc/ssh/ssh_host_ed25519_key.pub"),
+    )
+    seal(appliance)
     assert "ssh-keygen -A\n" in appliance.read(JOB)
 
 
