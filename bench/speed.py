@@ -4,9 +4,10 @@ Data: an ext4 volume with the real files of --source (default: this machine's ow
 memory (a tmpfs of the benchmark's own, on --work) where that is large enough, so that what is measured is the programs and not
 a disk that they all wait for; --on-disk leaves it on the file system under --work. Estampe's figures are whole operations of the daemon
 (request to end, durable, manifest and database included) on a shut-off server, not sealed; peers are the command alone.
-Also: ten captures of a server that changes 1 % between them, peak memory (and of a sparse 1 TiB volume), `estampe --help`.
+Also: captures and deploys of a real guest with a launch of the appliance and without, ten captures of a server that changes 1 % between
+them, peak memory (and of a sparse 1 TiB volume), `estampe --help`.
 
-    script/bench [--rounds 3] [--json FILE] [--on-disk]
+    script/bench [--rounds 3] [--json FILE] [--on-disk] [--only-launches]
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from estampe.model import configuration
 from site_of_bench import NAME, Daemon, Site, site
 
 RAW, QCOW2 = configuration.VolumeFormat.RAW, configuration.VolumeFormat.QCOW2
+REPOSITORY = Path(__file__).parents[1]
 PEER = "qemu-img convert, qcow2 zstd, -W -m 8"
 
 
@@ -144,6 +146,34 @@ class Bench:
         finally:
             daemon.close()
 
+    # --- the appliance ------------------------------------------------------------------------------------------------
+
+    def launches(self, rounds: int) -> None:
+        """A Debian guest with ifupdown: captured whole, and inspected and sealed; deployed as it is, and configured by its files."""
+        built = subprocess.run(
+            [REPOSITORY / "script/build-guest", "matrix", "--part", "bios", "--output", self.place.pool / "guest.raw"],
+            check=True, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self.place.define(f"{NAME}-guest", Path(built.stdout.strip()), RAW)
+        seconds: dict[str, list[float]] = {}
+        for _ in range(rounds):
+            shutil.rmtree(self.work / "state", ignore_errors=True)
+            daemon = Daemon(self.work)
+            try:
+                for how, is_sealed in (("without a launch", False), ("with one", True)):
+                    name = "sealed" if is_sealed else "whole"
+                    wish = {"server": f"{NAME}-guest", "name": name, "is_sealed": is_sealed}
+                    seconds.setdefault(f"guest: capture {how}", []).append(daemon.ask(capture=wish)["seconds"])
+                    deploy = {"template": name, "name": f"{NAME}-new", "is_started": False, "interfaces": []}
+                    seconds.setdefault(f"guest: deploy {how}", []).append(daemon.ask(deploy=deploy)["seconds"])
+                    self.place.undefine(f"{NAME}-new")
+                    self.place.empty_pool(f"{NAME}-new")
+            finally:
+                daemon.close()
+        for name, each in seconds.items():
+            self.facts[f"{name}, seconds"] = round(statistics.median(each), 1)
+            print(f"  {name}: {', '.join(f'{one:.1f}' for one in each)} s", flush=True)
+
     # --- the rest -----------------------------------------------------------------------------------------------------
 
     def ten_captures(self) -> None:
@@ -239,6 +269,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument("--quick", action="store_true", help="only Estampe and qemu-img, no ten captures")
+    parser.add_argument(
+        "--only-launches", action="store_true", help="only the real guest, with the appliance and without"
+    )
     parser.add_argument("--on-disk", action="store_true", help="work on the file system under --work, not in memory")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is made on this host is given back
@@ -248,17 +281,19 @@ def main() -> None:
     with site(asked.work, in_memory_bytes=in_memory_bytes) as place:
         bench = Bench(place, asked.source)
         others: list[Callable[[], None]] = [bench.zstd_capture, bench.borg_capture, bench.restic_capture]
-        for nth in range(asked.rounds):
+        bench.launches(asked.rounds)
+        for nth in range(0 if asked.only_launches else asked.rounds):
             print(f"round {nth + 1}", flush=True)
             bench.capture(QCOW2)
             bench.capture(RAW)
             bench.peer_capture()
             for other in [] if asked.quick else others:
                 other()
-        bench.deploys(asked.rounds)
-        bench.help_seconds()
-        bench.sparse()
-        if not asked.quick:
+        if not asked.only_launches:
+            bench.deploys(asked.rounds)
+            bench.help_seconds()
+            bench.sparse()
+        if not (asked.quick or asked.only_launches):
             bench.ten_captures()
         print(
             f"{told['cpus']} CPUs ({told['cpu']}), kernel {told['kernel']}, load before {told['load_before']:.1f}, data on {told['where']}"

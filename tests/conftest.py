@@ -21,6 +21,9 @@ _KEPT = {"ESTAMPE_CACHE", "ESTAMPE_DEBIAN_MIRROR"}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--forbid-skips", action="store_true", help="a test that is skipped has failed")
+    parser.addoption(
+        "--write-guests", action="store_true", help="write docs/reference/guests.md from what tests/matrix finds"
+    )
 
 
 def pytest_configure() -> None:
@@ -51,8 +54,9 @@ def _lane(item: pytest.Item) -> str | None:
     """What shares a daemon, guests or the appliance; None: may run anywhere."""
     if item.path.name == "test_main_job.py":
         return "main job"
-    if item.path.is_relative_to(_HERE / "faults"):
-        return "faults"
+    for lane in ("faults", "matrix"):
+        if item.path.is_relative_to(_HERE / lane):
+            return lane
     needs_host = any(item.get_closest_marker(f"requires_{what}") for what in ("libvirt", "appliance", "guest"))
     return "host" if needs_host or item.path.is_relative_to(_HERE / "e2e") else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.docs import generate
+from tests.matrix import rows, table
 
 from estampe import config, errors
 from estampe.cli import exits
@@ -55,6 +56,12 @@ def test_every_route_and_shape_says_what_it_is() -> None:
     assert all(route["description"] for _method, _path, route in generate.routes())
     shapes = generate.openapi()["components"]["schemas"]
     assert [name for name, shape in shapes.items() if "description" not in shape and "Validation" not in name] == []
+
+
+def test_the_table_of_guests_has_a_row_for_each_guest_of_the_matrix() -> None:
+    """Its other columns are compared where the guests run: tests/matrix."""
+    assert [row[:3] for row in table.written().values()] == [table.fixed(row) for row in rows.ROWS]
+    assert all(len(row) == len(table.COLUMNS) and all(row) for row in table.written().values())
 
 
 def test_every_setting_is_documented_with_its_variable_and_default() -> None:

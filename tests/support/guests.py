@@ -29,6 +29,7 @@ class Disk:
     is_block_device: bool = False
     is_read_only: bool = False
     backing: tuple[Path, str] | None = None  # path and format, where the domain itself tells the chain
+    sector_bytes: int = 512
 
     def to_xml(self) -> str:
         kind, attribute = ("block", "dev") if self.is_block_device else ("file", "file")
@@ -39,10 +40,15 @@ class Disk:
                 f"<backingStore type='file'><format type='{chain_format}'/><source file={quoteattr(str(path))}/>"
                 "<backingStore/></backingStore>"
             )
+        sectors = (
+            f"<blockio logical_block_size='{self.sector_bytes}' physical_block_size='{self.sector_bytes}'/>"
+            if self.sector_bytes != 512
+            else ""
+        )
         return (
             f"<disk type='{kind}' device='{self.device}'><driver name='qemu' type='{self.format}' discard='unmap'/>"
             f"<source {attribute}={quoteattr(str(self.path))}/>{backing}<target dev='{self.target}' bus='{self.bus}'/>"
-            f"{'<readonly/>' if self.is_read_only else ''}</disk>"
+            f"{sectors}{'<readonly/>' if self.is_read_only else ''}</disk>"
         )
 
 

@@ -8,20 +8,14 @@
 readonly debian12_size_mib=2048 debian12_esp_mib=64
 # shellcheck disable=SC2034  # build-guest reads it
 readonly debian12_parts="disk=disk.qcow2"
-# Debian's mirrors are what mmdebstrap chooses by itself; a site with its own one names it here.
-readonly debian12_mirror=${ESTAMPE_DEBIAN_MIRROR:-}
+# shellcheck source-path=SCRIPTDIR source=../debian.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../debian.sh"
 
-# What decides about a rebuild besides the recipe's own files.
-debian12_key() { echo "$debian12_mirror"; }
+debian12_key() { debian_key; }
 
-# Services that only cost time, or wait for a network that a test guest does not have.
+# Beside debian_masked: what this one has and a test does not need.
 readonly debian12_masked=(
-  systemd-networkd-wait-online.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer
-  e2scrub_all.timer e2scrub_reap.service fstrim.timer grub-common.service grub-initrd-fallback.service
-  systemd-pstore.service getty@tty1.service cloud-init-hotplugd.socket
-  dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount
-  sys-fs-fuse-connections.mount modprobe@configfs.service modprobe@drm.service modprobe@fuse.service
-  systemd-network-generator.service
+  cloud-init-hotplugd.socket
   cloud-config.service # its modules run one stage earlier, see cloud.cfg.d/90-guest.cfg: a Python start less
 )
 
@@ -33,22 +27,11 @@ debian12_build() {
   uuid_root=$(cat /proc/sys/kernel/random/uuid)
   uuid_esp=$(od -An -N4 -tx4 /dev/urandom | tr -d ' ' | tr '[:lower:]' '[:upper:]')
 
-  debian12_install "$recipe" "$root"
+  debian_install "$recipe" "$root"
   debian12_configure "$root" "$uuid_root" "${uuid_esp:0:4}-${uuid_esp:4}"
   debian12_esp "$root" "$out/esp.img" "$uuid_root" "$uuid_esp"
   debian12_volume "$out" "$uuid_root"
   rm -rf "$root" "$out/esp.img" "$out/disk.raw"
-}
-
-debian12_install() {
-  local recipe=$1 root=$2 packages
-  packages=$(grep -v '^#' "$recipe/packages" | paste -sd,)
-  # The recipe's files go in before the packages, so that the kernel's hook already sees the initramfs settings.
-  mmdebstrap --mode=root --variant=minbase --format=directory --include="$packages" \
-    --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
-    --essential-hook="tar -C '$recipe/root' --owner=0 --group=0 --mode=u=rwX,go=rX -cf - . | tar -C \"\$1\" --no-overwrite-dir -xf -" \
-    bookworm "$root" ${debian12_mirror:+"$debian12_mirror"}
 }
 
 debian12_configure() {
@@ -61,12 +44,9 @@ FSTAB
   echo debian12 >"$root/etc/hostname"
   chmod 0644 "$root/etc/hostname"
   printf '127.0.0.1\tlocalhost\n127.0.1.1\tdebian12\n' >"$root/etc/hosts"
-  # Nothing of the builder, and no identity: an empty machine-id is filled at the first boot ("uninitialized" would
-  # also run the first-boot presets); cloud-init makes the host keys.
-  : >"$root/etc/machine-id"
-  rm -f "$root"/etc/ssh/ssh_host_* "$root/var/lib/dbus/machine-id" "$root/etc/resolv.conf" "$root/etc/apt/apt.conf.d"/*proxy*
+  debian_anonymise "$root" # cloud-init makes the host keys
   chroot "$root" systemctl --quiet enable systemd-networkd.service
-  chroot "$root" systemctl --quiet mask "${debian12_masked[@]}"
+  chroot "$root" systemctl --quiet mask "${debian_masked[@]}" "${debian12_masked[@]}"
   # So that grub-install in the guest also refreshes the path that firmware finds without a boot entry.
   echo 'grub-efi-amd64 grub2/force_efi_extra_removable boolean true' | chroot "$root" debconf-set-selections
   debian12_grub_cfg "$root" "$uuid_root"
