@@ -19,7 +19,8 @@ from estampe import errors
 
 _DAEMON = Path(__file__).with_name("daemon.py")
 _READY_SECONDS = 60.0
-_ANSWER_SECONDS = 120.0
+_WORK_SECONDS = 420.0  # of an operation: with a launch of the appliance, under full emulation on a busy host, minutes
+_ANSWER_SECONDS = _WORK_SECONDS + 60.0
 _DEATH_SECONDS = 60.0
 
 
@@ -55,7 +56,7 @@ class Life:
     def arm(self, step: str, event: str, act: str) -> None:
         self.ask("arm", step=step, event=event, act=act)
 
-    def wait(self, operation_id: str, *, timeout_seconds: float = 90.0) -> dict[str, Any]:
+    def wait(self, operation_id: str, *, timeout_seconds: float = _WORK_SECONDS) -> dict[str, Any]:
         """The ended operation. Raises: AssertionError where it does not end, Killed."""
         told: dict[str, Any] = self.ask("wait", id=operation_id, timeout_seconds=timeout_seconds)
         assert told["has_ended"], told

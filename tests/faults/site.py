@@ -250,6 +250,7 @@ _DEBIAN = {
     "etc/fstab": "",
     "etc/hostname": "engraved\n",
     "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
+    "etc/passwd": "root:x:0:0:root:/root:/bin/bash\n",
     "bin/true": "",
     "var/lib/dpkg/status": "",
 }

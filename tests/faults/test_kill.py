@@ -315,6 +315,7 @@ def test_a_capture_killed_before_while_and_after_its_copy_is_sealed(daemons, sit
 
 
 @pytest.mark.requires_appliance
+@pytest.mark.timeout(1800)  # the capture's launch, one that is killed, and one to the end
 def test_a_deploy_killed_before_while_and_after_its_volumes_are_adapted(daemons, site, kills):
     bench = benches.Bench(daemons, site)
     server = site.add_server("debian", sites.debian)
