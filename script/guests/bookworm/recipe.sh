@@ -13,7 +13,7 @@ bookworm_key() { debian_key; }
 # Beside debian_masked: what every guest has and few need. networking, NetworkManager and systemd-networkd are not masked but
 # disabled: a guest's layout enables the one that it configures its network by.
 readonly bookworm_masked=(
-  NetworkManager-wait-online.service NetworkManager-dispatcher.service ifupdown-wait-online.service ifupdown-pre.service
+  NetworkManager-wait-online.service NetworkManager-dispatcher.service ifupdown-wait-online.service
   lvm2-monitor.service lvm2-lvmpolld.socket blk-availability.service
   open-iscsi.service nvmefc-boot-connections.service nvmf-autoconnect.service
   serial-getty@ttyS0.service wpa_supplicant.service
