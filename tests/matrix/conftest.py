@@ -50,8 +50,13 @@ def stories(request, teller) -> Iterator[dict[str, concurrent.futures.Future[sto
     """By name, of the guests that tests of this run ask for. All are begun with the first one that is asked for."""
     asked = {item.callspec.params["name"] for item in request.session.items if _is_of_a_guest(item)}
     with concurrent.futures.ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        yield {row.name: pool.submit(teller.tell, row) for row in rows.ROWS if row.name in asked}
-        pool.shutdown(wait=True, cancel_futures=True)
+        made = {row.name: pool.submit(teller.tell, row) for row in rows.ROWS if row.name in asked}
+        try:
+            yield made
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            if not all(future.done() for future in made.values()):  # given up: what they wait for never comes now
+                teller.daemon.kill()
 
 
 def _is_of_a_guest(item: pytest.Item) -> bool:

@@ -13,6 +13,7 @@ PAGE = guests.REPOSITORY / "docs/reference/guests.md"
 COLUMNS = ("guest", "layout", "firmware", "grown", "configured", "sealed", "left, and why")
 _BEGIN = "<!-- begin: written by `script/test --write-guests` -->\n"
 _END = "<!-- end -->\n"
+_NOT_RUN = "not run yet"
 _DEVICE = re.compile(r"vd[a-z]\d*|[\w-]+/[\w-]+")
 _MAC = re.compile(r"52:54:00(:[0-9a-f]{2}){3}")
 
@@ -72,9 +73,12 @@ def written() -> dict[str, tuple[str, ...]]:
     return {each[0]: each for each in found}
 
 
-def write(made: list[tuple[str, ...]]) -> None:
-    """Put these rows into the page, in order."""
-    lines = [COLUMNS, ("---",) * len(COLUMNS), *made]
+def write(made: tuple[str, ...]) -> None:
+    """Put this row into the page; the others stay as they are."""
+    all_rows = written() | {made[0]: made}
+    missing = (_NOT_RUN,) * (len(COLUMNS) - len(COLUMNS[:3]))
+    ordered = [all_rows.get(row.name, (*fixed(row), *missing)) for row in rows.ROWS]
+    lines = [COLUMNS, ("---",) * len(COLUMNS), *ordered]
     text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     before, _, rest = PAGE.read_text().partition(_BEGIN)
     PAGE.write_text(before + _BEGIN + text + _END + rest.partition(_END)[2])
