@@ -7,7 +7,7 @@ a disk that they all wait for; --on-disk leaves it on the file system under --wo
 Also: captures and deploys of a real guest with a launch of the appliance and without, ten captures of a server that changes 1 % between
 them, peak memory (and of a sparse 1 TiB volume), `estampe --help`.
 
-    script/bench [--rounds 3] [--json FILE] [--on-disk] [--only-launches]
+    script/bench [speed] [--rounds 3] [--json FILE] [--on-disk] [--only-launches]
 """
 
 from __future__ import annotations
