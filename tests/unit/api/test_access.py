@@ -461,7 +461,7 @@ def test_what_a_deploy_is_given_in_confidence_is_in_no_answer_log_or_audit_entry
     ]
     begun = next(json.loads(each) for each in told if '"change_token"' in each)
     world.site.run()
-    begun_things = Things(**{**vars(things), "operation": begun["id"]})
+    begun_things = dataclasses.replace(things, operation=begun["id"])
     ended = world.ask("viewer", "get_operation", begun_things)
     assert ended.json()["state"] == "succeeded", ended.text
     told += [ended.text, world.ask("viewer", "watch_operation", begun_things).text]
