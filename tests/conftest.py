@@ -22,6 +22,9 @@ _KEPT = {"ESTAMPE_CACHE", "ESTAMPE_DEBIAN_MIRROR"}
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--forbid-skips", action="store_true", help="a test that is skipped has failed")
     parser.addoption(
+        "--every-guest", action="store_true", help="all guests of tests/matrix, half an hour; else two of them"
+    )
+    parser.addoption(
         "--write-guests", action="store_true", help="write docs/reference/guests.md from what tests/matrix finds"
     )
 

@@ -124,6 +124,9 @@ ROWS = (
 
 NAMES = tuple(row.name for row in ROWS)
 
+# Of every test run: the one whose volumes, network and identity Estampe adjusts all by itself, and the one it cannot know.
+ALWAYS = ("bios", "opaque")
+
 
 def fqdn(row: Row, nth: int) -> str:
     """The full name that clone `nth` gets."""
