@@ -85,7 +85,7 @@ ROWS = (
             Volume(part="lvm", target="vda", grown_mib=1536),
             Volume(part="lvm-data", target="vdb", grown_mib=1024),
         ),
-        grown={"/": ("xfs", 1900), "/srv": ("xfs", 300)},
+        grown={"/": ("xfs", 1900), "/srv": ("xfs", 280)},
         swap_mib=48,
     ),
     Row(

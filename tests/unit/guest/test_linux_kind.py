@@ -283,7 +283,7 @@ def test_an_iscsi_initiator_is_renewed_by_the_guests_unit_or_by_ours():
 
 
 def test_the_nvme_host_name_is_renewed_where_the_guest_can():
-    able, unable = guest(NVME, {"/usr/sbin/nvme": "elf"}), guest(NVME)
+    able, unable = (guest(NVME, {path: "elf"}) for path in ("/usr/sbin/nvme", "/usr/sbin/stafd"))
     seal(able)
     notes = seal(unable).notes
     assert not able.glob("/etc/nvme/*")
@@ -293,9 +293,16 @@ def test_the_nvme_host_name_is_renewed_where_the_guest_can():
 
 
 def test_a_name_that_nothing_would_make_again_is_kept_and_told():
-    appliance = guest(INITIATORS)
+    appliance = guest(INITIATORS, {"/usr/sbin/iscsid": "elf"})
     assert any(INITIATOR in line for line in seal(appliance).notes)
     assert appliance.exists(INITIATOR)
+
+
+def test_names_that_nothing_installed_would_read_are_removed():
+    appliance = guest(INITIATORS, NVME)
+    done = seal(appliance)
+    assert not appliance.glob("/etc/iscsi/*", "/etc/nvme/*")
+    assert not any("iSCSI" in line or "NVMe" in line or INITIATOR in line for line in done.notes)
 
 
 # --- what people wish otherwise --------------------------------------------------------------------------------------------
