@@ -271,10 +271,27 @@ class Adjuster:
 
 
 def _move_hidden_sectors(volume: HandleDevice, move: adjustment.Move) -> None:
-    """Boot code of NTFS and FAT believes its own boot sector about where its partition begins; a wrong one from before stays."""
-    boot_sector = bytearray(volume.read(move.to_bytes, volume.sector_bytes))
+    """Boot code of NTFS and FAT believes its own boot sector about where its partition begins; a wrong one from before stays.
+
+    Its backup is to be the same as it: who checks the file system compares them.
+    """
+    found = volume.read(move.to_bytes, volume.sector_bytes)
     before, after = (at // volume.sector_bytes for at in (move.from_bytes, move.to_bytes))
     field = slice(_HIDDEN_SECTORS_AT, _HIDDEN_SECTORS_AT + 4)
-    if int.from_bytes(boot_sector[field], "little") == before:
-        boot_sector[field] = (after & 0xFFFFFFFF).to_bytes(4, "little")
-        volume.write(move.to_bytes, bytes(boot_sector))
+    if int.from_bytes(found[field], "little") != before:
+        return
+    moved = found[: field.start] + (after & 0xFFFFFFFF).to_bytes(4, "little") + found[field.stop :]
+    for at in (0, _backup_sector(found) * volume.sector_bytes):
+        is_inside = at + volume.sector_bytes <= move.size_bytes
+        if is_inside and volume.read(move.to_bytes + at, volume.sector_bytes) == found:
+            volume.write(move.to_bytes + at, moved)
+
+
+def _backup_sector(boot_sector: bytes) -> int:
+    """Where a file system keeps the copy of its boot sector; 0 where it has none.
+
+    NTFS: behind its last sector. FAT32: where BPB_BkBootSec says (Microsoft, FAT: General Overview of On-Disk Format, 1.03).
+    """
+    if boot_sector[3:11] == b"NTFS    ":
+        return int.from_bytes(boot_sector[0x28:0x30], "little")
+    return int.from_bytes(boot_sector[0x32:0x34], "little") if boot_sector[82:87] == b"FAT32" else 0
