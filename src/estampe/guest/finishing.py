@@ -34,8 +34,8 @@ def finish(launched: Launched) -> base.Finished:
     layout = None
     try:
         launched.tell("looking at the volumes")
+        layout = devices.layout()  # first: it is told of volumes whose contents cannot be looked at, too
         contents = devices.contents()
-        layout = devices.layout()
         finished = _finish(launched, devices, contents)
     except errors.ApplianceFailed as error:
         _require_alive(launched.handle, error)
