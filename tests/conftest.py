@@ -60,8 +60,10 @@ def _lane(item: pytest.Item) -> str | None:
     for lane in ("faults", "matrix"):
         if item.path.is_relative_to(_HERE / lane):
             return lane
-    needs_host = any(item.get_closest_marker(f"requires_{what}") for what in ("libvirt", "appliance", "guest"))
-    return "host" if needs_host or item.path.is_relative_to(_HERE / "e2e") else None
+    needs = {what for what in ("libvirt", "appliance", "guest") if item.get_closest_marker(f"requires_{what}")}
+    if needs == {"appliance"}:
+        return "appliance"
+    return "host" if needs or item.path.is_relative_to(_HERE / "e2e") else None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
