@@ -14,6 +14,7 @@ from tests.support import corner, installation
 
 STORY_SECONDS = 3600.0  # the last of seven, of which two are told at a time
 _AT_ONCE = 2
+_HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -69,7 +70,7 @@ def stories(request, teller) -> Iterator[dict[str, concurrent.futures.Future[sto
 
 
 def _is_of_a_guest(item: pytest.Item) -> bool:
-    return "told" in getattr(item, "fixturenames", ()) and hasattr(item, "callspec")
+    return item.path.parent == _HERE and "told" in getattr(item, "fixturenames", ()) and hasattr(item, "callspec")
 
 
 @pytest.fixture
