@@ -111,7 +111,7 @@ def server(tmp_path_factory):
         new_volumes=(requests.NewVolumeRequest(name="data", size_bytes=64 * MIB, kind="ext4", mount_point="/srv"),),
     )  # fmt: skip
     sizes = {target: now * MIB for target, (_was, now) in SIZES.items() if target != "vdd"}
-    plan = adjusting.decide(request, found, sizes, {"vdd": request.new_volumes[0]}, is_seeded=False)
+    plan = adjusting.decide(request, found, sizes, {"vdd": request.new_volumes[0]}, template="web", is_seeded=False)
     volumes = [
         decisions.ResolvedVolume(
             target=target, bus="virtio", volume_name=target, format=configuration.VolumeFormat.RAW, size_bytes=now * MIB,
