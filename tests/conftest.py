@@ -22,7 +22,7 @@ _KEPT = {"ESTAMPE_CACHE", "ESTAMPE_DEBIAN_MIRROR"}
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--forbid-skips", action="store_true", help="a test that is skipped has failed")
     parser.addoption(
-        "--every-guest", action="store_true", help="all guests of tests/matrix, half an hour; else two of them"
+        "--every-guest", action="store_true", help="what is marked every_guest, too: three quarters of an hour more"
     )
     parser.addoption(
         "--write-guests", action="store_true", help="write docs/reference/guests.md from what tests/matrix finds"
@@ -39,8 +39,12 @@ def pytest_configure() -> None:
 
 # First: xdist reads the marks in its own hook, which would be called before this one, as it is registered later.
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests of one lane run one after the other, in one process (`--dist loadgroup`), with one set of session fixtures."""
+    if not config.getoption("--every-guest"):
+        left_out = [item for item in items if item.get_closest_marker("every_guest")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("every_guest")]
     for item in items:
         if lane := _lane(item):
             item.add_marker(pytest.mark.xdist_group(lane))

@@ -16,7 +16,9 @@ import pytest
 from estampe import errors
 from estampe.guest import appliance
 
-pytestmark = [pytest.mark.requires_appliance, pytest.mark.requires_qemu, pytest.mark.timeout(1500)]
+pytestmark = [
+    pytest.mark.every_guest, pytest.mark.requires_appliance, pytest.mark.requires_qemu, pytest.mark.timeout(1500),
+]  # fmt: skip
 
 MIB = 1 << 20
 DEADLINE_SECONDS = 400.0

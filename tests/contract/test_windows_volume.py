@@ -14,7 +14,9 @@ from estampe.deploy import growth
 from estampe.guest import appliance, base
 from estampe.model import adjustment, final
 
-pytestmark = [pytest.mark.requires_appliance, pytest.mark.requires_qemu, pytest.mark.timeout(1500)]
+pytestmark = [
+    pytest.mark.every_guest, pytest.mark.requires_appliance, pytest.mark.requires_qemu, pytest.mark.timeout(1500),
+]  # fmt: skip
 
 MIB = tables.MIB
 RECOVERY = "DE94BBA4-06D1-4D4D-A16A-BFD50179D6AC"

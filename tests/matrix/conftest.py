@@ -17,15 +17,6 @@ _AT_ONCE = 2
 _HERE = Path(__file__).parent
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Each guest is booted twice, a minute each under full emulation: without `--every-guest` those that try the most run."""
-    if config.getoption("--every-guest"):
-        return
-    left_out = [item for item in items if _is_of_a_guest(item) and item.callspec.params["name"] not in rows.ALWAYS]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
-
-
 @pytest.fixture(scope="session")
 def teller() -> Iterator[story.Teller]:
     short = uuid.uuid4().hex[:6]
