@@ -6,10 +6,11 @@ below where it takes one, and an object below where its path names one.
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import datetime
 import itertools
 import json
+import re
 import tempfile
 import uuid
 from collections.abc import Callable
@@ -46,9 +47,8 @@ def _described() -> dict[str, tuple[str, str, dict[str, Any]]]:
 _ROUTES = _described()
 
 
-@dataclasses.dataclass(frozen=True)
 class Things:
-    """What a request names: one of each kind, all of one account (or of none)."""
+    """What a request names: one of each kind, all of one account (or of none). What is a function is made once it is named."""
 
     server: str
     template: str
@@ -59,8 +59,32 @@ class Things:
     key: str
     session: str
     pattern: str
-    profile: str = "linux-server"
-    receiver: str = "globex"  # with whom a template is shared
+    profile: str
+    receiver: str  # with whom a template is shared
+
+    def __init__(self, **named: str | Callable[[], str]) -> None:
+        self._named = {"profile": "linux-server", "receiver": "globex", **named}
+
+    def __getattr__(self, kind: str) -> str:
+        """Called where there is no such attribute yet."""
+        if kind.startswith("_") or kind not in self._named:
+            raise AttributeError(kind)
+        named = self._named[kind]
+        made = named if isinstance(named, str) else named()
+        setattr(self, kind, made)
+        return made
+
+    def but(self, **named: str) -> Things:
+        """The same ones, but for these."""
+        return Things(**{**self._named, **self.named(), **named})
+
+    def made(self) -> Things:
+        """The same ones, each of them there."""
+        return Things(**{kind: getattr(self, kind) for kind in self._named})
+
+    def named(self) -> dict[str, str]:
+        """What was named so far."""
+        return {kind: value for kind, value in vars(self).items() if kind != "_named"}
 
 
 _BODIES: dict[str, Callable[[Things], dict[str, Any]]] = {
@@ -113,14 +137,18 @@ _ENDS_AN_ACCOUNT = {"delete_account", "suspend_account"}  # which other tests he
 class World:
     """Accounts acme and globex on one site, with people of each role in acme."""
 
-    def __init__(self, site: site_under_test.Site) -> None:
+    def __init__(self, site: site_under_test.Site, closing: contextlib.ExitStack) -> None:
         self.site, self.services = site, site.services
         self.api = app.create(site.services)
+        self.by_tcp, self.by_socket = (
+            closing.enter_context(testclient.TestClient(asked, raise_server_exceptions=False))
+            for asked in (self.api, peer.come_from(self.api, 0))
+        )
         self._numbers = itertools.count(1)
         self.acme, self.globex = (self.services.accounts.create(name) for name in ("acme", "globex"))
         self.services.sharing.allow_publishing(self.acme.id, may_publish=True)
         self.people = {role.value: self._person(role.value, self.acme, role) for role in account.Role}
-        self.foreign = self.things(self.globex, self._person("gx", self.globex, account.Role.OWNER)[0])
+        self.foreign = self.things(self.globex, self._person("gx", self.globex, account.Role.OWNER)[0]).made()
         self.foreign_shared = self._template(self.globex, "globex-shared")
         self.missing = Things(
             server="n" * len(self.foreign.server), template=str(uuid.uuid4()), operation=str(uuid.uuid4()),
@@ -150,24 +178,34 @@ class World:
     def things(self, of: account.Account, person: account.User) -> Things:
         """Fresh ones, for one request to change or remove."""
         name = f"thing-{next(self._numbers):03d}"
-        self.services.people.add_user(f"m-{name}", password=None, is_cloud_operator=False)
-        self.services.people.add_user(f"new-{person.name}-{name}", password=None, is_cloud_operator=False)
-        self.services.people.add_member(of.id, f"m-{name}", account.Role.VIEWER)
-        key = self.services.keys.make(
+        return Things(
+            server=lambda: self._server(of, name), template=lambda: self._template(of, f"{name}-t"),
+            operation=lambda: self._queued(of, f"{name}-o"), account=of.name, member=lambda: self._member(of, f"m-{name}"),
+            user=person.name, key=lambda: self._other_key(of, person, name), pattern=lambda: self._rule(of, name),
+            session=lambda: self._session(of, person),
+        )  # fmt: skip
+
+    def _member(self, of: account.Account, name: str) -> str:
+        self.services.people.add_user(name, password=None, is_cloud_operator=False)
+        self.services.people.add_member(of.id, name, account.Role.VIEWER)
+        return name
+
+    def _other_key(self, of: account.Account, person: account.User, name: str) -> str:
+        made = self.services.keys.make(
             account_id=of.id, user_id=person.id, name=name, role=account.Role.VIEWER, is_cloud_operator=False,
             created_by="x", expires_at=None,
         )  # fmt: skip
+        return str(made.api_key.id)
+
+    def _session(self, of: account.Account, person: account.User) -> str:
         opened, _cookie = self.services.sessions.open(  # type: ignore[attr-defined]
             person, account_id=of.id, method=session.Method.PASSWORD, browser=session.Browser(address="192.0.2.1")
         )
-        template = self._template(of, f"{name}-t")
-        self._server(of, f"{name}-o")
-        queued = self.services.captures.start(of.id, capture.CaptureRequest(server=f"{name}-o", is_sealed=False))
-        return Things(
-            server=self._server(of, name), template=template, operation=str(queued.id), account=of.name,
-            member=f"m-{name}", user=person.name, key=str(key.api_key.id), pattern=self._rule(of, name),
-            session=str(opened.id),
-        )  # fmt: skip
+        return str(opened.id)
+
+    def _queued(self, of: account.Account, name: str) -> str:
+        self._server(of, name)
+        return str(self.services.captures.start(of.id, capture.CaptureRequest(server=name, is_sealed=False)).id)
 
     def _rule(self, of: account.Account, pattern: str) -> str:
         self.services.retention.set(of.id, pattern, keep_last=1, keep_days=None)
@@ -192,7 +230,7 @@ class World:
 
     def with_spare_account(self, things: Things) -> Things:
         """In place of theirs, an account that nothing else uses."""
-        return dataclasses.replace(things, account=self.services.accounts.create(f"a-{uuid.uuid4().hex[:8]}").name)
+        return things.but(account=self.services.accounts.create(f"a-{uuid.uuid4().hex[:8]}").name)
 
     def end(self, of: account.Account, things: Things) -> Things:
         """Its operation ends, and so does a stream of it."""
@@ -227,21 +265,21 @@ class World:
         """The answer to a request for these things."""
         method, path, route = _ROUTES[name]
         headers = {"x-request-id": "matrix"}  # else each answer has one of its own
-        asked: Any = self.api
+        asked = self.by_tcp
         if role == "cloud operator":
-            asked, headers[gate.ACCOUNT_HEADER] = peer.come_from(self.api, 0), "acme"
+            asked, headers[gate.ACCOUNT_HEADER] = self.by_socket, "acme"
         elif role != "nobody":
             headers["authorization"] = f"Bearer {self._key(role, is_spare=name == 'sign_out')}"
         if body is None and "requestBody" in route:
             body = _BODIES[name](things)
-        with testclient.TestClient(asked, raise_server_exceptions=False) as http:
-            return http.request(
-                method,
-                _filled(path, things),
-                json=body,
-                headers={**headers, **more_headers},
-                params=query or _QUERIES.get(name, lambda _: None)(things),
-            )
+        asked.cookies.clear()
+        return asked.request(
+            method,
+            _filled(path, things),
+            json=body,
+            headers={**headers, **more_headers},
+            params=query or _QUERIES.get(name, lambda _: None)(things),
+        )
 
     def entries(self) -> int:
         with self.site.db.read() as connection:
@@ -249,10 +287,12 @@ class World:
 
 
 def _filled(path: str, things: Things) -> str:
-    kind = "member" if "/members/" in path else _OBJECTS.get(path.split("/")[2], "")
-    of = things.receiver if "/shares/" in path else things.account
-    filled = path.replace("{account}", of).replace("{reference}", getattr(things, kind, ""))
-    return filled.replace("{pattern}", things.pattern)
+    kinds = {
+        "account": "receiver" if "/shares/" in path else "account",
+        "reference": "member" if "/members/" in path else _OBJECTS.get(path.split("/")[2], ""),
+        "pattern": "pattern",
+    }
+    return re.sub(r"{(\w+)}", lambda found: getattr(things, kinds[found[1]]), path)
 
 
 def _names_an_object(name: str) -> bool:
@@ -263,10 +303,10 @@ def _names_an_object(name: str) -> bool:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, migrated: Any) -> Any:
-    with tempfile.TemporaryDirectory(prefix="estampe-") as run:  # short: it will hold sockets
+    with tempfile.TemporaryDirectory(prefix="estampe-") as run, contextlib.ExitStack() as closing:  # short: for sockets
         made = site_under_test.Site(tmp_path_factory.mktemp("matrix"), migrated, run_directory=Path(run))
-        yield World(made)
-        made.close()
+        closing.callback(made.close)
+        yield World(made, closing)
 
 
 def _code(answer: Any) -> str | None:
@@ -295,7 +335,7 @@ def test_who_may_not_is_refused_whatever_is_asked_for(world: World, name: str, r
     if expected is None:
         assert _code(foreign) not in {"sign-in-needed", "cloud-operator-only", "role-denied"}
         return
-    own = world.ask(role, name, dataclasses.replace(world.foreign, account="acme"))
+    own = world.ask(role, name, world.foreign.but(account="acme"))
     assert [(each.status_code, _code(each)) for each in (own, foreign, missing)] == [expected] * 3
     assert own.content == foreign.content == missing.content
     assert own.headers == foreign.headers == missing.headers
@@ -313,7 +353,7 @@ def test_what_is_foreign_answers_as_what_is_missing(world: World, name: str, rol
 
 
 def _without(text: str, things: Things) -> str:
-    for value in vars(things).values():
+    for value in things.named().values():
         text = text.replace(value, "<reference>")
     return text
 
@@ -337,13 +377,14 @@ def test_who_may_gets_what_is_its_own(world: World, name: str, role: str) -> Non
     if name == "unshare_template":
         world.share(world.acme, things.template, "globex")
     if name in _OF_OTHERS:
-        things = dataclasses.replace(things, template=world.share(world.globex, world.foreign_shared, "acme"))
+        things = things.but(template=world.share(world.globex, world.foreign_shared, "acme"))
     if name == "watch_operation":
         things = world.end(world.acme, things)
     if name == "add_member":
-        things = dataclasses.replace(things, user=f"{things.user}-{things.server}")
+        things = things.but(user=things.server)
+        world.services.people.add_user(f"new-{things.user}", password=None, is_cloud_operator=False)
     if name == "delete_user":
-        things = dataclasses.replace(things, user=things.member)
+        things = things.but(user=things.member)
     answer = world.ask(role, name, things)
     assert answer.status_code < 400, answer.text
 
@@ -430,7 +471,7 @@ def test_a_store_wide_operation_is_hidden_from_members_in_lists_too(world: World
     things = world.things(world.acme, world.people["owner"][0])
     begun = world.ask("cloud operator", "start_check", things)
     assert begun.status_code == 202
-    hidden = dataclasses.replace(things, operation=begun.json()["id"])
+    hidden = things.but(operation=begun.json()["id"])
     for name in ("get_operation", "watch_operation", "cancel_operation"):
         assert world.ask("owner", name, hidden).status_code == 404
     listed = world.ask("owner", "list_operations", things, query={"limit": 1}).json()
@@ -461,7 +502,7 @@ def test_what_a_deploy_is_given_in_confidence_is_in_no_answer_log_or_audit_entry
     ]
     begun = next(json.loads(each) for each in told if '"change_token"' in each)
     world.site.run()
-    begun_things = dataclasses.replace(things, operation=begun["id"])
+    begun_things = things.but(operation=begun["id"])
     ended = world.ask("viewer", "get_operation", begun_things)
     assert ended.json()["state"] == "succeeded", ended.text
     told += [ended.text, world.ask("viewer", "watch_operation", begun_things).text]

@@ -57,7 +57,7 @@ def seen(world: matrix.World) -> dict[str, str]:
 
 
 def _things(world: matrix.World, template: str) -> matrix.Things:
-    return matrix.Things(**{**vars(world.foreign), "template": template, "receiver": "globex"})
+    return world.foreign.but(template=template)
 
 
 @pytest.mark.parametrize("role", _ROLES)

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.api import fakes, serving
-from typer import testing
-
-from estampe.cli import main
+from tests.unit.cli import invoking
 
 
 @dataclass(frozen=True)
@@ -18,9 +16,9 @@ class CommandLine:
     socket_path: Path
     home: Path  # where contexts are kept
 
-    def __call__(self, *arguments: str, input: str | None = None, **env: str) -> testing.Result:
+    def __call__(self, *arguments: str, input: str | None = None, **env: str) -> invoking.Done:
         env = {"ESTAMPE_SOCKET": str(self.socket_path), "XDG_CONFIG_HOME": str(self.home), **env}
-        return testing.CliRunner().invoke(main.app, list(arguments), input=input, env=env)
+        return invoking.invoke(*arguments, input=input, env=env)
 
 
 @pytest.fixture(scope="session")

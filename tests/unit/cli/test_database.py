@@ -8,10 +8,9 @@ import uuid
 
 import pytest
 import sqlalchemy as sa
-from typer import testing
+from tests.unit.cli import invoking
 
 from estampe import config, wiring
-from estampe.cli import main
 from estampe.db import database
 
 
@@ -28,7 +27,7 @@ def run(tmp_path, state):
         "ESTAMPE_RUN_DIRECTORY": str(tmp_path / "run"),
         "ESTAMPE_LIBVIRT_URI": f"qemu+unix:///system?socket={tmp_path}/none",
     }
-    return lambda *arguments: testing.CliRunner().invoke(main.app, ["db", *map(str, arguments)], env=env)
+    return lambda *arguments: invoking.invoke("db", *map(str, arguments), env=env)
 
 
 def rename(state, name):
