@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import shutil
 import signal
@@ -52,6 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Where lanes were asked for they must be there: without them every process boots the guests for itself."""
+    gc.freeze()  # what was imported and collected stays to the end: no use in looking through it again and again
     is_asked = getattr(session.config.option, "loadgroup", False)  # xdist's, in its workers
     if stray := [item.nodeid for item in session.items if is_asked and _lane(item) and "@" not in item.nodeid]:
         raise pytest.UsageError(f"--dist loadgroup has no effect on {stray[0]}: does this xdist fit this pytest?")

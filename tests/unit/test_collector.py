@@ -13,6 +13,7 @@ def collecting() -> Iterator[None]:
     """This process' own settings come back: it is no daemon."""
     before = gc.get_threshold()
     yield
+    gc.enable()
     gc.unfreeze()
     gc.set_threshold(*before)
 
@@ -41,3 +42,13 @@ def test_what_is_made_later_is_collected_as_ever() -> None:
     gc.collect()
 
     assert name not in {id(each) for each in gc.get_objects()}
+
+
+@pytest.mark.usefixtures("collecting")
+def test_nothing_is_collected_while_it_starts_and_everything_later() -> None:
+    collector.put_off()
+    assert not gc.isenabled()
+
+    collector.set_aside()
+
+    assert gc.isenabled()

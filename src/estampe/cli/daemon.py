@@ -25,6 +25,9 @@ def serve() -> None:
       estampe serve
       systemctl enable --now estampe
     """
+    from estampe import collector
+
+    collector.put_off()
     from estampe import config, wiring
 
     wiring.serve(config.load())
