@@ -54,6 +54,7 @@ _ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "/v1/templates/web/servers", None),
     ("GET", "/v1/templates/web/inventory", None),
     ("GET", "/v1/templates/web/diff?to=web", None),
+    ("GET", "/v1/templates/web/usage", None),
     ("GET", "/v1/templates/web/shares", None),
     ("PUT", "/v1/templates/web/shares/globex", {}),
     ("DELETE", "/v1/templates/web/shares/globex", None),
@@ -87,6 +88,7 @@ _ACCOUNT_ROUTES = (
     "/v1/logout",
     "/v1/identity",
     "/v1/session",
+    "/v1/sign-in",
     "/v1/oidc",
 )
 _BODY_ROUTES = [(method, path, body) for method, path, body in _ROUTES if body is not None]
