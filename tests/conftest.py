@@ -28,6 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--write-guests", action="store_true", help="write docs/reference/guests.md from what tests/matrix finds"
     )
+    parser.addoption("--screenshots", action="store_true", help="renew the console's pictures in docs/images/console")
 
 
 def pytest_configure() -> None:
@@ -63,7 +64,7 @@ def _lane(item: pytest.Item) -> str | None:
     """What shares a daemon, guests or the appliance; None: may run anywhere."""
     if item.path.name == "test_main_job.py":
         return "main job"
-    for lane in ("faults", "matrix"):
+    for lane in ("faults", "matrix", "browser"):
         if item.path.is_relative_to(_HERE / lane):
             return lane
     needs = {what for what in ("libvirt", "appliance", "guest") if item.get_closest_marker(f"requires_{what}")}
@@ -108,6 +109,7 @@ _REQUIREMENTS: dict[str, Callable[[], str]] = {
     "requires_appliance": _lacks_program("supermin"),
     "requires_guest": _lacks_program("mmdebstrap"),
     "requires_postgresql": postgresql_server.missing,
+    "requires_chromium": _lacks_program("chromium"),
 }
 
 
