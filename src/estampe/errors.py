@@ -336,9 +336,7 @@ class TicketRefused(Denied):
     """For which reason is not told: whoever guesses learns nothing."""
 
     code = "ticket-refused"
-    message = (
-        "the ticket is not valid: one opens one screen or serial console once, within {seconds} s, for who asked for it; ask for another"
-    )
+    message = "the ticket is not valid: one opens one screen or serial console once, within {seconds} s, for who asked for it; ask for another"
 
 
 class RoleDenied(Denied):
@@ -468,7 +466,9 @@ class SerialConsoleInUse(Conflict):
 
 class TooManyTerminals(Conflict):
     code = "too-many-terminals"
-    message = "account {account} has {limit} screens and serial consoles open, which is the most: close one of them first"
+    message = (
+        "account {account} has {limit} screens and serial consoles open, which is the most: close one of them first"
+    )
 
 
 class ServerStarted(Conflict):

@@ -25,7 +25,7 @@ class Ending(enum.IntEnum):
     CLOSED = 4001  # by QEMU, while the server is on: somebody else took the serial console over, or the screen is gone
     IDLE = 4002
     ACCESS_ENDED = 4003
-    DAEMON_STOPPING = 4004
+    DAEMON_STOPPING = 1012  # as servers say it (IANA, WebSocket Close Code Number Registry)
 
     @property
     def reason(self) -> str:
