@@ -339,6 +339,11 @@ class TicketRefused(Denied):
     message = "the ticket is not valid: one opens one screen or serial console once, within {seconds} s, for who asked for it; ask for another"
 
 
+class TerminalForbidden(Denied):
+    code = "terminal-forbidden"
+    message = "the {kind} of server {server!r} was closed: you are signed out, or may not use it any more"
+
+
 class RoleDenied(Denied):
     code = "role-denied"
     message = "this takes the role {needed}, and yours in account {account} is {role}; ask an owner of the account"
@@ -462,6 +467,11 @@ class SerialConsoleInUse(Conflict):
         "the serial console of server {server!r} is open elsewhere, and only one can have it: close it there, or take it over "
         "(--force)"
     )
+
+
+class TerminalClosed(Conflict):
+    code = "terminal-closed"
+    message = "the {kind} of server {server!r} was closed: {reason}; open it again"
 
 
 class TooManyTerminals(Conflict):

@@ -17,6 +17,11 @@ class Kind(enum.StrEnum):
     SCREEN = "screen"  # RFB, the protocol of VNC (RFC 6143)
     SERIAL = "serial"  # bytes, as a serial line has them
 
+    @property
+    def words(self) -> str:
+        """For messages."""
+        return "screen" if self is Kind.SCREEN else "serial console"
+
 
 class Ending(enum.IntEnum):
     """Why the daemon ended one: codes of WebSocket's close that are an application's own (RFC 6455, section 7.4.2)."""
