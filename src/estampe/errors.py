@@ -332,6 +332,18 @@ class CrossSiteRefused(Denied):
     message = "the request may come from another site: {problem}"
 
 
+class TicketRefused(Denied):
+    """For which reason is not told: whoever guesses learns nothing."""
+
+    code = "ticket-refused"
+    message = "the ticket is not valid: one opens one screen or serial console once, within {seconds} s, for who asked for it; ask for another"
+
+
+class TerminalForbidden(Denied):
+    code = "terminal-forbidden"
+    message = "the {kind} of server {server!r} was closed: you are signed out, or may not use it any more"
+
+
 class RoleDenied(Denied):
     code = "role-denied"
     message = "this takes the role {needed}, and yours in account {account} is {role}; ask an owner of the account"
@@ -447,6 +459,26 @@ class ShutdownTimeout(Conflict):
 class ServerStateForbids(Conflict):
     code = "server-state"
     message = "server {server!r} is {state}: {advice}"
+
+
+class SerialConsoleInUse(Conflict):
+    code = "serial-console-in-use"
+    message = (
+        "the serial console of server {server!r} is open elsewhere, and only one can have it: close it there, or take it over "
+        "(--force)"
+    )
+
+
+class TerminalClosed(Conflict):
+    code = "terminal-closed"
+    message = "the {kind} of server {server!r} was closed: {reason}; open it again"
+
+
+class TooManyTerminals(Conflict):
+    code = "too-many-terminals"
+    message = (
+        "account {account} has {limit} screens and serial consoles open, which is the most: close one of them first"
+    )
 
 
 class ServerStarted(Conflict):
@@ -580,6 +612,22 @@ class HostLacks(Unsupported):
 class GuestLacks(Unsupported):
     code = "guest-lacks"
     message = "the guest of template {template} has no {what}: {detail}"
+
+
+class NoScreen(Unsupported):
+    code = "no-screen"
+    message = (
+        "server {server!r} has no screen that can be shown: it has {has}, and a VNC display is needed; use its serial console, or add "
+        "<graphics type='vnc'><listen type='none'/></graphics> and a <video> device (`virsh edit`, then stop and start it)"
+    )
+
+
+class NoSerialConsole(Unsupported):
+    code = "no-serial-console"
+    message = (
+        "server {server!r} has no serial console that can be opened: it has {has}; use its screen, or add <serial type='pty'/> "
+        "(`virsh edit`, then stop and start it)"
+    )
 
 
 class FormatUnsupported(Unsupported):

@@ -57,6 +57,7 @@ from estampe.maintenance import service as maintenance_service
 from estampe.model import operation, template
 from estampe.servers import footprint
 from estampe.servers import service as server_service
+from estampe.servers import terminals as server_terminals
 from estampe.store import allocator, local
 from estampe.store import base as stores
 from estampe.store import chunks as store_chunks
@@ -310,6 +311,7 @@ class _Ground:
         )
         return api_services.Services(
             servers=all_servers,
+            terminals=server_terminals.TerminalService(servers=all_servers),
             captures=capture_service.CaptureService(
                 host=host,
                 store=self.adapters.store,

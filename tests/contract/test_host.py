@@ -4,15 +4,17 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import shutil
+import socket
 import subprocess
 import tempfile
+import time
 import uuid as uuids
 from pathlib import Path
 
 import pytest
 
 from estampe import errors
-from estampe.model import configuration, power
+from estampe.model import configuration, power, terminal
 from estampe.virt import base, domain_xml, fake, libvirt_host, qemu_img, qemu_nbd
 
 RAW, QCOW2 = configuration.VolumeFormat.RAW, configuration.VolumeFormat.QCOW2
@@ -59,6 +61,9 @@ class FakeRig:
 
     def make_transient(self, uuid: str) -> None:
         self.host.set_state(uuid, is_persistent=False)
+
+    def resume(self, uuid: str) -> None:
+        self.host.resume(uuid)
 
     def forget_connection(self) -> None:
         pass
@@ -128,6 +133,9 @@ class LibvirtRig:
         self.host.start(uuid)
         virsh("undefine", uuid)
 
+    def resume(self, uuid: str) -> None:
+        virsh("resume", uuid)
+
     def forget_connection(self) -> None:
         """As a restart of libvirtd leaves it: open here, dead there."""
         self.host._connection._open.close()
@@ -178,9 +186,9 @@ def layer(path: Path, volume_format=RAW) -> base.Layer:
     return base.Layer(path=str(path), format=volume_format, is_block_device=path.is_block_device())
 
 
-def add_server(rig, *volumes: base.NewVolume, name: str = "one") -> str:
+def add_server(rig, *volumes: base.NewVolume, name: str = "one", has_terminals: bool = False) -> str:
     uuid = str(uuids.uuid4())
-    rig.host.define(domain_xml.plain(f"{rig.prefix}-{name}", uuid, volumes))
+    rig.host.define(domain_xml.plain(f"{rig.prefix}-{name}", uuid, volumes, has_terminals=has_terminals))
     return uuid
 
 
@@ -417,6 +425,93 @@ def test_a_saved_state_is_told(rig, host):
     domain = host.get_domain(uuid)
     assert domain.has_saved_state
     assert domain.summary.power_state is power.PowerState.SHUT_OFF
+
+
+# --- screen and serial console ---
+
+SCREEN, SERIAL = terminal.Kind
+
+
+def read_until(end: socket.socket, wanted: bytes) -> bytes:
+    end.settimeout(30)
+    read = b""
+    while wanted not in read:
+        piece = end.recv(4096)
+        assert piece, read
+        read += piece
+    return read
+
+
+def is_at_its_end(end: socket.socket) -> bool:
+    end.settimeout(10)
+    with contextlib.suppress(ConnectionResetError):
+        while end.recv(4096):
+            pass
+    return True
+
+
+def test_a_screen_speaks_rfb_without_a_password_and_to_several(rig, host):
+    uuid = add_server(rig, has_terminals=True)
+    host.start(uuid)
+    host.check_terminal(uuid, SCREEN)
+    with host.open_terminal(uuid, SCREEN) as one, host.open_terminal(uuid, SCREEN) as other:
+        for end in (one, other):
+            assert read_until(end, b"\n") == b"RFB 003.008\n"
+
+
+def test_a_serial_console_tells_what_the_server_says_from_its_beginning(rig, host):
+    uuid = add_server(rig, has_terminals=True)
+    host.start(uuid, is_paused=True)
+    host.check_terminal(uuid, SERIAL)
+    with host.open_terminal(uuid, SERIAL) as end:
+        rig.resume(uuid)
+        end.sendall(b"nobody reads this\r")
+        assert b"SeaBIOS" in read_until(end, b"\r\n")
+
+
+def test_a_serial_console_is_open_once_unless_it_is_taken_over(rig, host):
+    uuid = add_server(rig, has_terminals=True)
+    host.start(uuid)
+    with host.open_terminal(uuid, SERIAL) as first:
+        with pytest.raises(errors.SerialConsoleInUse, match="one"):
+            host.open_terminal(uuid, SERIAL)
+        with host.open_terminal(uuid, SERIAL, is_taken_over=True):
+            assert is_at_its_end(first)
+    for _attempt in range(100):  # libvirt gives it back a moment after it was closed
+        with contextlib.suppress(errors.SerialConsoleInUse):
+            host.open_terminal(uuid, SERIAL).close()
+            return
+        time.sleep(0.05)
+    pytest.fail("it is still in use though nobody has it")
+
+
+def test_what_is_open_ends_when_the_server_is_off(rig, host):
+    uuid = add_server(rig, has_terminals=True)
+    host.start(uuid)
+    with host.open_terminal(uuid, SCREEN) as screen, host.open_terminal(uuid, SERIAL) as serial:
+        host.power_off(uuid)
+        assert is_at_its_end(screen)
+        assert is_at_its_end(serial)
+
+
+@pytest.mark.parametrize("kind", terminal.Kind)
+def test_a_server_that_is_off_or_unknown_has_nothing_to_open(rig, host, kind):
+    uuid = add_server(rig, has_terminals=True)
+    for call in (host.check_terminal, host.open_terminal):
+        with pytest.raises(errors.ServerStateForbids, match="start it first"):
+            call(uuid, kind)
+        with pytest.raises(errors.ServerNotFound):
+            call(str(uuids.uuid4()), kind)
+
+
+def test_a_server_without_a_screen_or_a_serial_port_says_so(rig, host):
+    uuid = add_server(rig)
+    host.start(uuid)
+    for call in (host.check_terminal, host.open_terminal):
+        with pytest.raises(errors.NoScreen, match="no graphics device at all"):
+            call(uuid, SCREEN)
+        with pytest.raises(errors.NoSerialConsole, match="no serial port"):
+            call(uuid, SERIAL)
 
 
 # --- servers and exports exclude each other ---

@@ -32,6 +32,10 @@ RULES: Final[Mapping[str, access.Rule]] = {
     "stop_server": _change(),
     "delete_server": _change(),
     "assign_server": _OPERATOR_CHANGE,
+    "create_screen_ticket": _read(_OPERATOR),  # what is done with it is logged: opening and closing
+    "create_serial_ticket": _read(_OPERATOR),
+    "open_screen": _change(),
+    "open_serial_console": _change(),
     "start_capture": _change(),
     "plan_capture": _read(_OPERATOR),
     "start_deployment": _change(),

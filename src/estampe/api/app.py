@@ -38,6 +38,7 @@ from estampe.api import (
     template_contents,
     template_life,
     templates,
+    terminals,
     turns,
     users,
 )
@@ -45,6 +46,7 @@ from estampe.api import services as ports
 
 _ROUTERS = (
     servers.router,
+    terminals.router,
     captures.router,
     deployments.router,
     templates.router,
@@ -104,6 +106,7 @@ def create(
     app.state.turns = idempotency.Turns()
     app.state.stopping = threading.Event()
     app.state.hub = events.Hub(app.state.stopping)
+    app.state.terminals = terminals.Terminals()
     app.state.wait_limiter = None
     app.state.hash_turns = turns.Turns(hashing.AT_ONCE)
     app.state.short_turns = turns.Turns(readers)

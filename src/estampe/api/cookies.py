@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 import fastapi
+from starlette import requests
 
 from estampe.model import oidc, session
 
@@ -17,13 +18,18 @@ _DETOUR: Final = "estampe-oidc"
 _STATE_CHARACTERS: Final = 16  # of 43: enough to tell detours apart that tabs of one browser are on at once
 
 
-def is_secure(request: fastapi.Request) -> bool:
+def scheme(request: requests.HTTPConnection) -> str:
+    """Of the page that asks: a WebSocket has one of its own."""
+    return {"ws": "http", "wss": "https"}.get(request.url.scheme, request.url.scheme)
+
+
+def is_secure(request: requests.HTTPConnection) -> bool:
     """Whether the browser speaks HTTPS, with us or with the proxy in front of us."""
     origin: str | None = request.app.state.public_origin
-    return (origin or request.url.scheme).startswith("https")
+    return (origin or scheme(request)).startswith("https")
 
 
-def session_of(request: fastapi.Request) -> str | None:
+def session_of(request: requests.HTTPConnection) -> str | None:
     """The session that was shown."""
     return request.cookies.get(_name(request, _SESSION))
 
@@ -62,7 +68,7 @@ def _detour(request: fastapi.Request, state: str) -> str:
     return _name(request, f"{_DETOUR}-{state[:_STATE_CHARACTERS]}")
 
 
-def _name(request: fastapi.Request, name: str) -> str:
+def _name(request: requests.HTTPConnection, name: str) -> str:
     return f"__Host-{name}" if is_secure(request) else name
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from urllib import parse
 
 import fastapi
+from starlette import requests
 
 from estampe import errors
 from estampe.api import cookies
@@ -22,12 +23,24 @@ FIELD: Final = "csrf_token"
 _MOST_FIELDS: Final = 200
 
 
-def is_change(request: fastapi.Request) -> bool:
-    """Whether the method may change something."""
-    return request.method not in origin.SAFE_METHODS
+def is_change(request: requests.HTTPConnection) -> bool:
+    """Whether the method may change something. A WebSocket has none, and counts as one that may not: it has a ticket instead."""
+    return request.scope.get("method", "GET") not in origin.SAFE_METHODS
 
 
-def check_origin(request: fastapi.Request) -> None:
+def check_socket(websocket: requests.HTTPConnection, *, is_browser: bool) -> None:
+    """A WebSocket: pages of any site may open one, and it shows the cookie. Raises: errors.CrossSiteRefused.
+
+    A browser always says its Origin here (RFC 6455, section 4.1), so one that does not is refused.
+    """
+    if is_browser and "Origin" not in websocket.headers:
+        raise errors.CrossSiteRefused(
+            problem="a browser says its Origin when it opens a WebSocket, and this one did not"
+        )
+    check_origin(websocket)
+
+
+def check_origin(request: requests.HTTPConnection) -> None:
     """What the browser says of where the request comes from, if it says so. Raises: errors.CrossSiteRefused."""
     site, said = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     origin.check(site=site, origin=said, own=_own_origin(request))
@@ -45,9 +58,9 @@ async def check_token(request: fastapi.Request) -> None:
         raise errors.CrossSiteRefused(problem="its CSRF token is not the session's; load the page again")
 
 
-def _own_origin(request: fastapi.Request) -> str:
+def _own_origin(request: requests.HTTPConnection) -> str:
     public: str | None = request.app.state.public_origin
-    return public or f"{request.url.scheme}://{request.headers.get('host', '')}"
+    return public or f"{cookies.scheme(request)}://{request.headers.get('host', '')}"
 
 
 async def _field(request: fastapi.Request) -> str | None:

@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import fastapi
 from fastapi import exceptions, routing
-from starlette import concurrency
+from starlette import concurrency, requests
 from starlette import exceptions as starlette_exceptions
+from starlette import routing as starlette_routing
 
 from estampe import correlation, errors
 from estampe.api import access_table, cookies, cross_site, paths, peer, turns
 from estampe.api import services as ports
-from estampe.model import access, account, audit
+from estampe.model import access, account, audit, terminal
 from estampe.schemas import problem
 
 ACCOUNT_HEADER: Final = "Estampe-Account"
@@ -32,6 +33,9 @@ NOBODY: Final = "nobody"
 _NAME_CHARACTERS: Final = 128
 _log = logging.getLogger(__name__)
 _Endpoint = Callable[[fastapi.Request], Coroutine[Any, Any, fastapi.Response]]
+Session = Callable[[], Awaitable[None]]  # what goes on over an open WebSocket, to its end
+_Opener = Callable[[fastapi.WebSocket], contextlib.AbstractAsyncContextManager[Session]]
+_guarded: Final[set[Callable[..., Any]]] = set()  # endpoints that `socket` has made
 
 
 @dataclass(kw_only=True)
@@ -56,10 +60,29 @@ class Route(routing.APIRoute):
         return guarded
 
 
-def check(routes: Iterable[Any]) -> None:
+def socket(router: fastapi.APIRouter, path: str) -> Callable[[_Opener], _Opener]:
+    """A WebSocket of the router behind the gate. What it opens is open when it is accepted, and closed when its session has ended.
+
+    Until it is accepted an error is answered as on other routes. Two entries of the audit log tell of it: that it was opened (or
+    refused), and that it was closed.
+    """
+
+    def keep(opener: _Opener) -> _Opener:
+        async def guarded(websocket: fastapi.WebSocket) -> None:
+            await _pass_socket(websocket, opener.__name__, opener)
+
+        _guarded.add(guarded)
+        router.add_api_websocket_route(path, guarded, name=opener.__name__)
+        return opener
+
+    return keep
+
+
+def check(routes: Iterable[starlette_routing.BaseRoute]) -> None:
     """Every route is behind the gate, has a rule, and a name of its own. Raises: errors.EstampeError (a defect)."""
-    names: list[str] = [route.name for route in routes if isinstance(route, routing.APIRoute)]
-    stray = [route.name for route in routes if isinstance(route, routing.APIRoute) and not isinstance(route, Route)]
+    found = list(routes)
+    names = [str(getattr(route, "name", route)) for route in found]
+    stray = [name for route, name in zip(found, names, strict=True) if not _is_behind(route)]
     if stray:
         raise errors.EstampeError(detail=f"routes that are not behind the gate (route_class): {', '.join(stray)}")
     if lacking := sorted(set(names) - set(access_table.RULES)):
@@ -68,18 +91,24 @@ def check(routes: Iterable[Any]) -> None:
         raise errors.EstampeError(detail=f"routes that share a name: {', '.join(double)}")
 
 
+def _is_behind(route: starlette_routing.BaseRoute) -> bool:
+    if isinstance(route, starlette_routing.WebSocketRoute):
+        return route.endpoint in _guarded
+    return isinstance(route, Route)
+
+
 def trail_of(request: fastapi.Request) -> Trail:
     """Of a request that is past the gate."""
     return cast("Trail", request.state.trail)
 
 
-def actor_of(request: fastapi.Request) -> access.Actor:
+def actor_of(request: requests.HTTPConnection) -> access.Actor:
     """Who asks; only for routes that are not open to nobody."""
     return cast("access.Actor", request.state.actor)
 
 
-async def is_still_admitted(request: fastapi.Request) -> bool:
-    """Whether who was let in would be now, as the same and with no less: keys are revoked and sessions end while a stream goes on.
+async def is_still_admitted(request: requests.HTTPConnection) -> bool:
+    """Whether who was let in would be now, as the same and with no less: keys are revoked and sessions end while a stream or a WebSocket goes on.
 
     Where that cannot be said, no: who asks again is told what is wrong.
     """
@@ -103,8 +132,7 @@ def naming(trail: Trail) -> Iterator[None]:
 
 async def _pass(request: fastapi.Request, action: str, endpoint: _Endpoint) -> fastapi.Response:
     rule = access_table.RULES[action]
-    trail = Trail(subject=" ".join(paths.decoded(str(value)) for value in request.path_params.values()))
-    request.state.trail = trail
+    trail = _trail(request)
     try:
         if not rule.is_open:
             request.state.actor = await _admit(request, rule, trail)
@@ -118,21 +146,47 @@ async def _pass(request: fastapi.Request, action: str, endpoint: _Endpoint) -> f
     return response
 
 
-async def _admit(request: fastapi.Request, rule: access.Rule, trail: Trail) -> access.Actor:
+async def _pass_socket(websocket: fastapi.WebSocket, action: str, opener: _Opener) -> None:
+    rule = access_table.RULES[action]
+    trail = _trail(websocket)
+    async with contextlib.AsyncExitStack() as opened:
+        try:
+            websocket.state.actor = await _admit(websocket, rule, trail)
+            session = await opened.enter_async_context(opener(websocket))
+        except Exception as error:
+            await _record(websocket, rule, action, trail, error)
+            raise
+        await _record(websocket, rule, action, trail, None)
+        try:
+            await websocket.accept(terminal.SUBPROTOCOL)
+            await session()
+        finally:
+            await _record(websocket, rule, action.replace("open_", "close_", 1), trail, None)
+
+
+def _trail(request: requests.HTTPConnection) -> Trail:
+    trail = Trail(subject=" ".join(paths.decoded(str(value)) for value in request.path_params.values()))
+    request.state.trail = trail
+    return trail
+
+
+async def _admit(request: requests.HTTPConnection, rule: access.Rule, trail: Trail) -> access.Actor:
     """Raises: errors.NotSignedIn, errors.AccountNotFound, errors.Denied."""
     services = cast("ports.Services", request.app.state.services)
     shown = _credentials(request)
     in_turn = await turns.get_turns(request)
     actor = await in_turn.run(lambda: services.identity.identify(shown))
     trail.actor, trail.account = actor.name, actor.account
-    if actor.session_id is not None and cross_site.is_change(request):
+    if isinstance(request, fastapi.WebSocket):
+        cross_site.check_socket(request, is_browser=actor.session_id is not None)
+    elif isinstance(request, fastapi.Request) and actor.session_id is not None and cross_site.is_change(request):
         cross_site.check_origin(request)
         await cross_site.check_token(request)
     access.check(rule, actor)
     return actor
 
 
-def _credentials(request: fastapi.Request) -> access.Credentials:
+def _credentials(request: requests.HTTPConnection) -> access.Credentials:
     """Raises: errors.ApiKeyRefused, errors.AccountNotFound where a header cannot be right."""
     chosen = request.headers.get(ACCOUNT_HEADER)
     if chosen is not None and not (chosen.isascii() and chosen.isprintable() and 0 < len(chosen) <= _NAME_CHARACTERS):
@@ -143,7 +197,7 @@ def _credentials(request: fastapi.Request) -> access.Credentials:
     )  # fmt: skip
 
 
-def _bearer(request: fastapi.Request) -> str | None:
+def _bearer(request: requests.HTTPConnection) -> str | None:
     """The key that was shown. What is no bearer token is refused, not passed over: the caller means to be somebody."""
     header = request.headers.get("Authorization")
     if header is None:
@@ -155,7 +209,7 @@ def _bearer(request: fastapi.Request) -> str | None:
 
 
 async def _record(
-    request: fastapi.Request, rule: access.Rule, action: str, trail: Trail, error: Exception | None
+    request: requests.HTTPConnection, rule: access.Rule, action: str, trail: Trail, error: Exception | None
 ) -> None:
     """Before the answer is sent: who has it can rely on the entry.
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from starlette import types
 from uvicorn.protocols.http import h11_impl
+from uvicorn.protocols.websockets import websockets_sansio_impl
 
 from estampe.model import access
 
@@ -26,6 +27,18 @@ class Protocol(h11_impl.H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the parent's
         """A caller is there."""
         super().connection_made(transport)
+        uid = _peer_uid(transport.get_extra_info("socket"))
+        if uid is not None:
+            self.app = come_from(self.app, uid)
+
+
+class SocketProtocol(websockets_sansio_impl.WebSocketsSansIOProtocol):
+    """Uvicorn's WebSocket, which takes a connection over from `Protocol`, and tells the same."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A caller is there."""
+        super().connection_made(transport)
+        self.conn.debug = False  # it would log every header: keys, cookies, tickets
         uid = _peer_uid(transport.get_extra_info("socket"))
         if uid is not None:
             self.app = come_from(self.app, uid)

@@ -69,7 +69,8 @@ def install(app: fastapi.FastAPI) -> None:
 def _on_estampe_error(request: fastapi.Request, error: errors.EstampeError) -> fastapi.Response:
     described = describe(error)
     if described.status >= 500:
-        _log.warning("%s %s failed: %s", request.method, request.url.path, error, extra={"code": error.code})
+        method = request.scope.get("method", "WebSocket")
+        _log.warning("%s %s failed: %s", method, request.url.path, error, extra={"code": error.code})
     return respond(described, _headers(error))
 
 

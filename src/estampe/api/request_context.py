@@ -32,6 +32,10 @@ class RequestContext:
 
     async def __call__(self, scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
         """Answer, whatever happens inside."""
+        if scope["type"] == "websocket":  # it may be open for hours: neither measured as a request, nor answered by one
+            with correlation.bound(request_id=_given(scope) or str(uuid.uuid4())):
+                await self._app(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -19,6 +19,7 @@ from starlette import datastructures, types
 from estampe.api import listener, peer, tcp
 
 GROUP: Final = "estampe"
+_MOST_MESSAGE_BYTES: Final = 1024**2  # to a screen go keys, mouse and pasted text
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -100,7 +101,9 @@ class _Life:
             app,
             loop="asyncio",
             http=peer.Protocol,
-            ws="none",
+            ws=peer.SocketProtocol,
+            ws_max_size=_MOST_MESSAGE_BYTES,
+            ws_per_message_deflate=False,  # a screen's pictures are compressed, and compression costs memory for each connection
             lifespan="off",
             log_config=None,  # the daemon's own logging stays
             access_log=False,

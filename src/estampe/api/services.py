@@ -9,6 +9,7 @@ shared with it or public as well. A reference names a thing as people do: a serv
 from __future__ import annotations
 
 import datetime
+import socket
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -30,10 +31,12 @@ from estampe.model import (
     listing,
     oidc,
     operation,
+    power,
     retention,
     session,
     sight,
     template,
+    terminal,
     visibility,
 )
 from estampe.servers import views as server_views
@@ -68,6 +71,27 @@ class ServerService(Protocol):
 
     def assign(self, reference: str, owner_id: uuid.UUID) -> server_views.ServerView:
         """Give any account's server to an account. Raises: errors.ServerNotFound, errors.ServerBusy."""
+
+
+class TerminalService(Protocol):
+    """Screens and serial consoles of servers."""
+
+    def check(self, owner_id: uuid.UUID, reference: str, kind: terminal.Kind) -> uuid.UUID:
+        """The server's id, where one could be opened now.
+
+        Raises: errors.ServerNotFound, errors.ServerStateForbids (it is off), errors.NoScreen, errors.NoSerialConsole.
+        """
+
+    def open(
+        self, owner_id: uuid.UUID, server_id: uuid.UUID, kind: terminal.Kind, *, is_taken_over: bool
+    ) -> socket.socket:
+        """A connected socket, which the caller closes; it reads its end when the server is off.
+
+        Raises: as `check`; errors.SerialConsoleInUse (not taken over).
+        """
+
+    def power_state(self, owner_id: uuid.UUID, server_id: uuid.UUID) -> power.PowerState:
+        """Of the server, if it still is the account's. Raises: errors.ServerNotFound."""
 
 
 class CaptureService(Protocol):
@@ -521,6 +545,7 @@ class Services:
     """Everything the API is a face of."""
 
     servers: ServerService
+    terminals: TerminalService
     captures: CaptureService
     deployments: DeployService
     templates: TemplateService

@@ -17,6 +17,7 @@ from typing import Annotated, TypeVar
 import anyio
 import anyio.to_thread
 import fastapi
+from starlette import requests
 
 _Answer = TypeVar("_Answer")
 
@@ -35,7 +36,7 @@ class Turns:
         return await anyio.to_thread.run_sync(work, limiter=self._limiter)
 
 
-async def get_turns(request: fastapi.Request) -> Turns:
+async def get_turns(request: requests.HTTPConnection) -> Turns:
     """The application's, for short work on the database."""
     found: Turns = request.app.state.short_turns
     return found

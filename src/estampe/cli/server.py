@@ -178,6 +178,66 @@ def assign_server(
         terminal.say([text.plain(f"{found.name} belongs to {account}")])
 
 
+@app.command("console")
+def open_console(
+    reference: options.Server,
+    is_forced: Annotated[
+        bool, typer.Option("--force", help="Take it over from whoever has it open: only one can.")
+    ] = False,
+) -> None:
+    """Open a server's serial console in this terminal. Ctrl+] leaves it; every other key goes to the server.
+
+    It also ends when the server is off. Without a terminal, what is read is typed, and its end is not the end: press Ctrl+C.
+
+    \b
+    Examples:
+      estampe server console web-01
+      estampe server console web-01 --force
+      estampe server console web-01 < /dev/null | tee boot.log
+    """
+    from estampe.cli import console
+    from estampe.client import client
+    from estampe.model import terminal as terminals
+
+    with (
+        client.Client() as daemon,
+        daemon.open_terminal(reference, terminals.Kind.SERIAL, is_taken_over=is_forced) as opened,
+    ):
+        terminal.note(f"the serial console of {text.plain(reference)}: Ctrl+] leaves it, Enter may wake it")
+        source, target = console.standard()
+        console.attach(opened, source=source, target=target)
+        is_off = opened.ending is terminals.Ending.SERVER_OFF
+    terminal.note(f"\n{text.plain(reference)} is off" if is_off else "\nclosed")
+
+
+@app.command("screen")
+def offer_screen(
+    reference: options.Server,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port of this host; 0 takes one that is free.")
+    ] = 0,
+) -> None:
+    """Offer a server's screen at a port of this host, for one VNC viewer that connects; ends with it.
+
+    Only the loopback address is listened on, and the first who connects gets it, whichever user of this host that is.
+
+    \b
+    Examples:
+      estampe server screen web-01
+      estampe server screen web-01 --port 5901 & vncviewer 127.0.0.1::5901
+    """
+    from estampe.cli import console
+    from estampe.client import client
+    from estampe.model import terminal as terminals
+
+    def tell(chosen: int) -> None:
+        terminal.say([f"vnc://127.0.0.1:{chosen}"])
+
+    with client.Client() as daemon:
+        daemon.create_screen_ticket(reference)  # what is wrong is told before anybody connects
+        console.offer(lambda: daemon.open_terminal(reference, terminals.Kind.SCREEN), port=port, tell=tell)
+
+
 def _say_state(found: server.Server, form: output.Output) -> None:
     if form is output.Output.JSON:
         terminal.document(found)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from estampe.schemas import wire
+from estampe.model import terminal as terminals
+from estampe.schemas import terminal, wire
 
 _Answer = TypeVar("_Answer")
 _Page = TypeVar("_Page")
@@ -47,3 +48,12 @@ class Watch:
 
 def nothing(_content: bytes) -> None:
     """Of an answer that says nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """A server's screen or serial console: a ticket first, then a WebSocket at the same path."""
+
+    ticket: Call[terminal.Ticket]
+    server: str
+    kind: terminals.Kind

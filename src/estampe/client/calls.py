@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from estampe import errors
 from estampe.client import exchange
-from estampe.client.call import Call, Listing, Watch, nothing
+from estampe.client.call import Call, Listing, Opening, Watch, nothing
 from estampe.model import account as accounts
 from estampe.model import audit as entries
 from estampe.model import listing, power, visibility
@@ -16,6 +16,7 @@ from estampe.model import operation as operations
 from estampe.model import retention as rules
 from estampe.model import session as sessions
 from estampe.model import template as templates
+from estampe.model import terminal as terminals
 from estampe.schemas import (
     account,
     api_key,
@@ -33,6 +34,7 @@ from estampe.schemas import (
     store,
     system,
     template,
+    terminal,
     wire,
 )
 
@@ -89,6 +91,26 @@ def delete_server(reference: str, *, is_volumes_deleted: bool, is_forced: bool) 
     """Remove it."""
     query = {"is_volumes_deleted": is_volumes_deleted, "is_forced": is_forced}
     return Call(read=nothing, method="DELETE", path=_server(reference), query=query, timeout_seconds=_START_SECONDS)
+
+
+def create_screen_ticket(reference: str) -> Call[terminal.Ticket]:
+    """A ticket for its screen; `open_terminal` asks for one by itself."""
+    return Call(read=terminal.Ticket.model_validate_json, method="POST", path=f"{_server(reference)}/screen")
+
+
+def create_serial_ticket(reference: str, request: terminal.SerialRequest) -> Call[terminal.Ticket]:
+    """A ticket for its serial console; `open_terminal` asks for one by itself."""
+    return Call(
+        read=terminal.Ticket.model_validate_json, method="POST", path=f"{_server(reference)}/serial", body=request
+    )
+
+
+def open_terminal(reference: str, kind: terminals.Kind, *, is_taken_over: bool = False) -> Opening:
+    """Its screen or its serial console, open: send bytes, read bytes. `is_taken_over` ends another's session of a serial console."""
+    asked = create_screen_ticket(reference)
+    if kind is terminals.Kind.SERIAL:
+        asked = create_serial_ticket(reference, terminal.SerialRequest(is_taken_over=is_taken_over))
+    return Opening(ticket=asked, server=reference, kind=kind)
 
 
 def assign_server(reference: str, request: server.AssignRequest) -> Call[server.Server]:

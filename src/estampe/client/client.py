@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import pydantic
 
 from estampe.client import calls, exchange, target, transport
-from estampe.client.method import Ask, Each, Follow
+from estampe.client.method import Ask, Each, Follow, Open
 from estampe.schemas import wire
 
 _Request = TypeVar("_Request", bound=wire.Request)
@@ -34,6 +34,9 @@ class Routes:
     stop_server = Ask(calls.stop_server)
     delete_server = Ask(calls.delete_server)
     assign_server = Ask(calls.assign_server)
+    create_screen_ticket = Ask(calls.create_screen_ticket)
+    create_serial_ticket = Ask(calls.create_serial_ticket)
+    open_terminal = Open(calls.open_terminal)
 
     plan_capture = Ask(calls.plan_capture)
     start_capture = Ask(calls.start_capture)

@@ -6,8 +6,8 @@ import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from estampe.client import transport
-from estampe.client.call import Call, Listing, Watch
+from estampe.client import terminals, transport
+from estampe.client.call import Call, Listing, Opening, Watch
 from estampe.schemas import operation
 
 _Parameters = ParamSpec("_Parameters")
@@ -54,6 +54,23 @@ class Each(Generic[_Parameters, _Page, _Item]):
     def __get__(self, client: transport.Blocking | transport.Awaiting, owner: object) -> Callable[..., Any]:
         """The method."""
         return _bind(self.describe, client.list)
+
+
+class Open(Generic[_Parameters]):
+    """A method that opens a server's screen or serial console: itself of a blocking client, an awaitable of an asynchronous one."""
+
+    def __init__(self, describe: Callable[_Parameters, Opening]) -> None:
+        self.describe = describe
+
+    @overload
+    def __get__(self, client: transport.Blocking, owner: object) -> Callable[_Parameters, terminals.Terminal]: ...
+    @overload
+    def __get__(
+        self, client: transport.Awaiting, owner: object
+    ) -> Callable[_Parameters, Awaitable[terminals.AsyncTerminal]]: ...
+    def __get__(self, client: transport.Blocking | transport.Awaiting, owner: object) -> Callable[..., Any]:
+        """The method."""
+        return _bind(self.describe, client.open)
 
 
 class Follow(Generic[_Parameters]):

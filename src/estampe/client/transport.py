@@ -11,8 +11,8 @@ import httpx
 import pydantic
 
 from estampe import errors
-from estampe.client import exchange
-from estampe.client.call import Call, Listing, Watch
+from estampe.client import exchange, terminals
+from estampe.client.call import Call, Listing, Opening, Watch
 from estampe.schemas import operation
 
 REQUEST_SECONDS: Final = exchange.REQUEST_SECONDS
@@ -58,6 +58,10 @@ class Blocking:
             except errors.DaemonUnavailable as error:
                 repetitions.note(error, None)
             time.sleep(self._pause_seconds)
+
+    def open(self, opening: Opening) -> terminals.Terminal:
+        """A screen or serial console. Raises as `do`."""
+        return terminals.connect(self._daemon, opening, self.do(opening.ticket).ticket)
 
     def list(self, listing: Listing[_Page, _Item]) -> Iterator[_Item]:
         """All items, page by page."""
@@ -132,6 +136,10 @@ class Awaiting:
             except errors.DaemonUnavailable as error:
                 repetitions.note(error, None)
             await asyncio.sleep(self._pause_seconds)
+
+    async def open(self, opening: Opening) -> terminals.AsyncTerminal:
+        """See `Blocking.open`."""
+        return await terminals.connect_async(self._daemon, opening, (await self.do(opening.ticket)).ticket)
 
     async def list(self, listing: Listing[_Page, _Item]) -> AsyncIterator[_Item]:
         """See `Blocking.list`."""

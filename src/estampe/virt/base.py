@@ -8,11 +8,12 @@ Errors of every call: errors.HypervisorUnavailable (no connection), errors.Hyper
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from estampe.model import configuration, power
+from estampe.model import configuration, power, terminal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -349,6 +350,21 @@ class Host(Protocol):
 
     def interface_addresses(self, uuid: str) -> Sequence[str]:
         """Addresses with prefix as the agent (else the DHCP leases) tells them; empty where nobody can tell."""
+
+    def check_terminal(self, uuid: str, kind: terminal.Kind) -> None:
+        """Whether a running server has one, as its definition tells: nothing is opened.
+
+        Raises: errors.ServerNotFound; errors.ServerStateForbids (it is off); errors.NoScreen; errors.NoSerialConsole.
+        """
+
+    def open_terminal(self, uuid: str, kind: terminal.Kind, *, is_taken_over: bool = False) -> socket.socket:
+        """A connected stream socket, which the caller closes; it reads its end when the server is off.
+
+        A screen speaks RFB (VNC), without a password whatever the server's definition says, and may be open several times. A serial
+        console is open once: `is_taken_over` ends the session that has it.
+
+        Raises: as `check_terminal`; errors.SerialConsoleInUse (not taken over).
+        """
 
     def close(self) -> None:
         """Give the connection back."""

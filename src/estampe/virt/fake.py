@@ -8,6 +8,7 @@ and exports of real qemu-nbd exclude them.
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import uuid as uuids
 import xml.etree.ElementTree as ET
@@ -18,8 +19,18 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from estampe import errors, units
-from estampe.model import configuration, power
-from estampe.virt import backing_chain, base, domain_reading, domain_xml, fake_guest, fake_pools, image_lock, nvram
+from estampe.model import configuration, power, terminal
+from estampe.virt import (
+    backing_chain,
+    base,
+    domain_reading,
+    domain_xml,
+    fake_guest,
+    fake_pools,
+    fake_terminals,
+    image_lock,
+    nvram,
+)
 
 CAPABILITIES: Final = base.Capabilities(
     architecture="x86_64",
@@ -54,9 +65,11 @@ class _Server:
     is_persistent: bool = True
     live_xml: str | None = None  # while it is on: its definition as it was started
     locks: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    terminals: fake_terminals.FakeTerminals = field(default_factory=fake_terminals.FakeTerminals)
 
     def turn_off(self) -> None:
         self.locks.close()
+        self.terminals.close()
         self.state = power.PowerState.SHUT_OFF
         self.live_xml = None
         self.guest.polls_left = None
@@ -111,11 +124,12 @@ class FakeHost:
         self._bridges.add(name)
 
     def add_server(
-        self, name: str, *, volumes: Sequence[base.NewVolume] = (), guest: fake_guest.FakeGuest | None = None
-    ) -> str:
+        self, name: str, *, volumes: Sequence[base.NewVolume] = (), guest: fake_guest.FakeGuest | None = None,
+        has_terminals: bool = False,
+    ) -> str:  # fmt: skip
         """A plain server that is shut off, with the volumes given; its UUID."""
         uuid = str(uuids.uuid4())
-        self.define(domain_xml.plain(name, uuid, volumes))
+        self.define(domain_xml.plain(name, uuid, volumes, has_terminals=has_terminals))
         if guest is not None:
             self._servers[uuid].guest = guest
         return uuid
@@ -123,6 +137,10 @@ class FakeHost:
     def guest(self, uuid: str) -> fake_guest.FakeGuest:
         """The guest inside a server."""
         return self._server(uuid).guest
+
+    def terminals(self, uuid: str) -> fake_terminals.FakeTerminals:
+        """What is open of a server."""
+        return self._server(uuid).terminals
 
     def set_state(self, uuid: str, *, has_saved_state: bool = False, is_persistent: bool = True) -> None:
         """What libvirt would tell of a server beside its power state."""
@@ -335,11 +353,26 @@ class FakeHost:
         server = self._server(uuid)
         return list(server.guest.addresses) if server.state.is_active else []
 
+    def check_terminal(self, uuid: str, kind: terminal.Kind) -> None:
+        self._enter("check_terminal")
+        server = self._server(uuid)
+        if server.live_xml is None:
+            raise errors.ServerStateForbids(server=server.facts.name, state=server.state, advice="start it first")
+        domain_xml.check_terminal(server.live_xml, kind)
+
+    def open_terminal(self, uuid: str, kind: terminal.Kind, *, is_taken_over: bool = False) -> socket.socket:
+        self._enter("open_terminal", uuid)
+        self.check_terminal(uuid, kind)
+        with self._lock:
+            server = self._server(uuid)
+            return server.terminals.open(server.facts.name, kind, is_taken_over=is_taken_over)
+
     def close(self) -> None:
-        """Give the locks of all servers back."""
+        """Give the locks of all servers back, and close what is open of them."""
         with self._lock:
             for server in self._servers.values():
                 server.locks.close()
+                server.terminals.close()
 
     # --- inside ---
 

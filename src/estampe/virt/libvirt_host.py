@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import functools
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from estampe.model import configuration, power
+from estampe.model import configuration, power, terminal
 from estampe.virt import (
     accel,
     base,
@@ -18,6 +19,7 @@ from estampe.virt import (
     libvirt_domains,
     libvirt_guests,
     libvirt_pools,
+    libvirt_terminals,
     nvram,
 )
 
@@ -45,6 +47,7 @@ class LibvirtHost:
         self._pools = libvirt_pools.Pools(self._connection)
         self._domains = libvirt_domains.Domains(self._connection, self._pools.locate)
         self._guests = libvirt_guests.Guests(self._domains)
+        self._terminals = libvirt_terminals.Terminals(self._domains)
         self._nvram = nvram.NvramFiles(nvram_directory)
 
     def capabilities(self) -> base.Capabilities:
@@ -141,6 +144,12 @@ class LibvirtHost:
 
     def interface_addresses(self, uuid: str) -> Sequence[str]:
         return self._guests.interface_addresses(uuid)
+
+    def check_terminal(self, uuid: str, kind: terminal.Kind) -> None:
+        self._terminals.check(uuid, kind)
+
+    def open_terminal(self, uuid: str, kind: terminal.Kind, *, is_taken_over: bool = False) -> socket.socket:
+        return self._terminals.open(uuid, kind, is_taken_over=is_taken_over)
 
     def close(self) -> None:
         self._connection.close()

@@ -62,6 +62,18 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
         _("This takes the role %(needed)s; yours in account %(account)s is %(role)s."),
         _("Ask an owner of the account."),
     ),
+    errors.NoScreen.code: (
+        _("This server has no screen that can be shown."),
+        _("It needs a VNC display. Use its serial console, or ask who looks after the host to add one."),
+    ),
+    errors.NoSerialConsole.code: (
+        _("This server has no serial console that can be opened."),
+        _("Use its screen, or ask who looks after the host to add a serial port."),
+    ),
+    errors.TooManyTerminals.code: (
+        _("Account %(account)s has %(limit)s screens and serial consoles open, which is the most."),
+        _("Close one of them, then connect again."),
+    ),
     errors.CloudOperatorOnly.code: (_("Only the cloud operator may do this."), _("Ask the cloud operator.")),
     errors.AccountSuspended.code: (
         _("Account %(account)s is suspended: nothing of it can be changed."),

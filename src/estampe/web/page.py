@@ -111,6 +111,10 @@ class View:
             choices.forget_notice(response)
         return self._finish(response)
 
+    def data(self, facts: dict[str, Any], *, status: int = 200) -> responses.Response:
+        """For a script of the page."""
+        return self._finish(responses.JSONResponse(facts, status_code=status))
+
     def redirect(self, path: str, *, notice: str | None = None) -> responses.Response:
         """To another page of ours, which says the notice. After a form: a reload does not send it again."""
         response = responses.RedirectResponse(path, status_code=303)

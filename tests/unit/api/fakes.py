@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import fnmatch
+import socket
 import threading
 import uuid
 from collections.abc import Collection, Sequence
@@ -35,11 +36,13 @@ from estampe.model import (
     retention,
     sight,
     template,
+    terminal,
     visibility,
 )
 from estampe.servers import views as server_views
 from estampe.store import manifests, usage
 from estampe.virt import base as virt
+from estampe.virt import fake_terminals
 
 _Item = TypeVar("_Item")
 GIB = 1024**3
@@ -225,9 +228,11 @@ class World:
     keys: dict[str, idempotency.Claim] = field(default_factory=dict)
     unreadable: tuple[manifests.Unreadable, ...] = ()
     changed: threading.Condition = field(default_factory=threading.Condition)
+    terminals: fake_terminals.FakeTerminals = field(default_factory=fake_terminals.FakeTerminals)
 
     def reset(self) -> None:
         """As new, for a server that outlives a test."""
+        self.terminals.close()
         for name, value in vars(World()).items():
             setattr(self, name, value)
         people.office().reset()
@@ -259,6 +264,7 @@ class World:
     def services(self) -> services.Services:
         return services.Services(
             servers=Servers(self),
+            terminals=Terminals(self),
             captures=Captures(self),
             deployments=Deployments(self),
             templates=Templates(self),
@@ -398,6 +404,31 @@ class Servers:
         server = dataclasses.replace(self._find(reference), power_state=state)
         self.world.servers[server.name] = server
         return server
+
+
+@dataclass
+class Terminals:
+    world: World
+
+    def check(self, owner_id: uuid.UUID, reference: str, kind: terminal.Kind) -> uuid.UUID:
+        self.world.note("check_terminal", reference, kind)
+        server = self._find(reference)
+        if not server.power_state.is_active:
+            raise errors.ServerStateForbids(server=server.name, state=server.power_state, advice="start it first")
+        return server.id
+
+    def open(
+        self, owner_id: uuid.UUID, server_id: uuid.UUID, kind: terminal.Kind, *, is_taken_over: bool
+    ) -> socket.socket:
+        self.world.note("open_terminal", kind, is_taken_over)
+        name = self._find(str(server_id)).name
+        return self.world.terminals.open(name, kind, is_taken_over=is_taken_over)
+
+    def power_state(self, owner_id: uuid.UUID, server_id: uuid.UUID) -> power.PowerState:
+        return self._find(str(server_id)).power_state
+
+    def _find(self, reference: str) -> server_views.ServerView:
+        return Servers(self.world)._find(reference)
 
 
 @dataclass

@@ -385,15 +385,23 @@ def test_with_extended_interrupt_mode_the_machines_own_limit_holds():
         domain_xml.rebuild(text, records.new_domain(facts, cpus=289), records.CAPABILITIES)
 
 
-def test_a_display_listens_on_loopback_alone_and_has_no_password():
+def test_a_display_listens_nowhere_and_has_no_password():
     root, changes = rebuild("old-ide")
-    assert root.find("devices/graphics").attrib == {
-        "type": "vnc", "port": "-1", "autoport": "yes", "listen": "127.0.0.1"
-    }  # fmt: skip
+    display = root.find("devices/graphics")
+    assert (display.attrib, [each.attrib for each in display]) == ({"type": "vnc"}, [{"type": "none"}])
     assert changes["display"].was == "vnc on 0.0.0.0 port 5905 with a password"
     assert "hunter2" not in str(changes)
-    assert "display" not in rebuild("windows-secure")[1]
+    assert changes_of_display("<graphics type='vnc'><listen type='none'/></graphics>") is None
+    assert changes_of_display("<graphics type='vnc' socket='/run/x'/>") == "vnc on a socket"
+    assert changes_of_display("<graphics type='spice'/>") == "spice on 127.0.0.1"
     assert rebuild("database-scsi")[0].find("devices/graphics") is None
+
+
+def changes_of_display(display: str) -> str | None:
+    facts = domain_xml.parse(records.read("database-scsi"))
+    text = records.read("database-scsi").replace("</devices>", f"{display}</devices>")
+    _xml, noted = domain_xml.rebuild(text, records.new_domain(facts), records.CAPABILITIES)
+    return next((each.was for each in noted if each.what == "display"), None)
 
 
 def test_a_tpm_starts_empty_where_this_host_has_one():

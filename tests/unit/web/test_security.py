@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 from starlette import testclient
@@ -43,12 +44,24 @@ def test_files_are_kept_for_ever_by_their_contents(nobody) -> None:
 
 def test_what_is_vendored_is_what_its_registry_has() -> None:
     directory = assets.DIRECTORY / "vendor"
-    listed = tomllib.loads((directory / "vendored.toml").read_text())["file"]
-    for each in listed:
+    listed = tomllib.loads((directory / "vendored.toml").read_text())
+    for each in listed["file"]:
         assert hashlib.sha256((directory / each["name"]).read_bytes()).hexdigest() == each["sha256"], each["name"]
         assert (directory / each["licence_file"]).read_text()
-    told = {each["name"] for each in listed} | {each["licence_file"] for each in listed} | {"vendored.toml"}
+    for each in listed["folder"]:
+        assert _digest_of(directory / each["name"]) == each["sha256"], each["name"]
+        assert all((directory / each["name"] / name).read_text() for name in each["licence_files"])
+    told = {each["name"] for kind in ("file", "folder") for each in listed[kind]} | {"vendored.toml"}
+    told |= {each["licence_file"] for each in listed["file"]}
     assert {path.name for path in directory.iterdir()} == told
+
+
+def _digest_of(folder: Path) -> str:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    lines = (
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n" for path in files
+    )
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 # --- hostile text -----------------------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from estampe.virt.domain_xml.live import live_only
 from estampe.virt.domain_xml.plain_server import plain
 from estampe.virt.domain_xml.processor import most_cpus
 from estampe.virt.domain_xml.rebuilding import rebuild
+from estampe.virt.domain_xml.terminals import check as check_terminal
+from estampe.virt.domain_xml.terminals import screen_index
 from estampe.virt.domain_xml.tuned import read_virtio_scsi
 from estampe.virt.domain_xml.volumes import free_targets, letters
 
@@ -14,6 +16,7 @@ __all__ = [
     "Disk",
     "Facts",
     "Source",
+    "check_terminal",
     "free_targets",
     "letters",
     "live_only",
@@ -22,4 +25,5 @@ __all__ = [
     "plain",
     "read_virtio_scsi",
     "rebuild",
+    "screen_index",
 ]

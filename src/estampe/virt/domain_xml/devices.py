@@ -129,22 +129,37 @@ def _tpm(element: ET.Element, capabilities: base.Capabilities, noted: changes.Ch
 
 
 def _graphics(recorded: ET.Element, noted: changes.Changes) -> Iterator[ET.Element]:
-    """One VNC display on the loopback address, without a password, where there was any display."""
+    """One VNC display that listens nowhere, where there was any display.
+
+    The daemon shows it (virDomainOpenGraphicsFD), and so do virt-manager and `virt-viewer --attach`. On the loopback address every user
+    of the host could sit down at it.
+    """
     before = recorded.findall("devices/graphics")
     if not before:
         return
     was = ", ".join(_display(element) for element in before)
-    now = f"vnc on {_LOOPBACK}"
+    now = "vnc, listening nowhere"
     if was != now:
-        noted.add("display", was=was, now=now, why="where and how it may be reached is the host's business")
-    made = ET.Element("graphics", type="vnc", port="-1", autoport="yes", listen=_LOOPBACK)
-    ET.SubElement(made, "listen", type="address", address=_LOOPBACK)
+        noted.add(
+            "display", was=was, now=now, why="it is shown to who may see the server, and can be reached by nobody else"
+        )
+    made = ET.Element("graphics", type="vnc")
+    ET.SubElement(made, "listen", type="none")
     yield made
 
 
 def _display(element: ET.Element) -> str:
+    password = " with a password" if element.get("passwd") else ""
+    return f"{element.get('type')}{_place(element)}{password}"
+
+
+def _place(element: ET.Element) -> str:
     listen = element.find("listen")
+    kind = "address" if listen is None else listen.get("type")
+    if element.get("socket") or kind == "socket":
+        return " on a socket"
+    if kind == "none":
+        return ", listening nowhere"
     where = element.get("listen") or (listen.get("address") if listen is not None else None) or _LOOPBACK
     fixed = "" if element.get("autoport", "yes") == "yes" else f" port {element.get('port')}"
-    password = " with a password" if element.get("passwd") else ""
-    return f"{element.get('type')} on {where}{fixed}{password}"
+    return f" on {where}{fixed}"

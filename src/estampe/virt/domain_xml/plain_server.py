@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from estampe.virt import base
 
@@ -19,8 +19,12 @@ def plain(
     machine: str = "pc-q35-7.2",
     memory_mib: int = _MEMORY_MIB,
     cpus: int = 1,
+    has_terminals: bool = False,
 ) -> str:
-    """XML of a BIOS server with one CPU unless told otherwise, no network and an agent channel."""
+    """XML of a BIOS server with one CPU unless told otherwise, no network and an agent channel.
+
+    `has_terminals`: a screen that listens nowhere, and a serial console; the firmware speaks on both.
+    """
     root = ET.Element("domain", type=domain_type)
     ET.SubElement(root, "name").text = name
     ET.SubElement(root, "uuid").text = uuid
@@ -28,12 +32,26 @@ def plain(
     ET.SubElement(root, "vcpu").text = str(cpus)
     system = ET.SubElement(root, "os")
     ET.SubElement(system, "type", arch="x86_64", machine=machine).text = "hvm"
+    if has_terminals:
+        ET.SubElement(system, "bios", useserial="yes")
     ET.SubElement(ET.SubElement(root, "features"), "acpi")
     devices = ET.SubElement(root, "devices")
     devices.extend(disk(volume) for volume in volumes)
     channel = ET.SubElement(devices, "channel", type="unix")
     ET.SubElement(channel, "target", type="virtio", name="org.qemu.guest_agent.0")
+    if has_terminals:
+        devices.extend(_terminals())
     return ET.tostring(root, encoding="unicode")
+
+
+def _terminals() -> Iterator[ET.Element]:
+    display = ET.Element("graphics", type="vnc")
+    ET.SubElement(display, "listen", type="none")
+    yield display
+    video = ET.Element("video")
+    ET.SubElement(video, "model", type="vga")
+    yield video
+    yield ET.Element("serial", type="pty")
 
 
 def disk(volume: base.NewVolume) -> ET.Element:

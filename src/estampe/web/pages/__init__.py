@@ -23,6 +23,7 @@ from estampe.web.pages import (
     storage,
     template,
     template_actions,
+    terminals,
     trash,
 )
 from estampe.web.sections import Section
@@ -34,6 +35,7 @@ ALL: Final[Sequence[page.Pages]] = (
     catalogue.pages,
     operations.pages,
     capture.pages,
+    terminals.pages,
     servers.pages,  # behind capture: its actions take every last part of an address
     storage.pages,
     administration.pages,
