@@ -1,9 +1,10 @@
-"""A new server's volumes from the store to the last byte: store, export, overlays, one launch, and what it changed applied.
+"""New servers' volumes from the store to the last byte: store, export, overlays, one launch for two servers, and what it changed applied.
 
 template  vda | none: ext4 with root, a guest of files alone |   vdb | ext4, 256 MiB, made smaller |   vdc | ext4, left out |
-server    vda larger, vdb smaller, vdd new: ext4 on /srv
+servers   vda larger, vdb smaller, vdd new: ext4 on /srv; "new" and "other" differ in their configuration alone
 """
 
+import dataclasses
 import datetime
 import subprocess
 import uuid
@@ -15,6 +16,7 @@ from estampe.block import file
 from estampe.deploy import adapting, adjusting, hydrate
 from estampe.deploy import request as requests
 from estampe.deploy import resolved as decisions
+from estampe.guest import base as guest
 from estampe.model import adjustment, chunk, configuration, final, manifest
 from estampe.model import guest as guests
 from estampe.model import layout as layouts
@@ -23,6 +25,13 @@ from estampe.store import chunks, local
 pytestmark = [pytest.mark.requires_appliance, pytest.mark.requires_qemu, pytest.mark.timeout(1500)]
 
 MIB = 1 << 20
+SERVERS = ("new", "other")
+WISHES = {
+    "new": final.FinalConfiguration(
+        instance_id="1", hostname="new", users=(final.User(name="ada", ssh_keys=("ssh-ed25519 AAAA ada",)),)
+    ),
+    "other": final.FinalConfiguration(instance_id="2", hostname="other"),
+}
 SIZES = {"vda": (64, 160), "vdb": (256, 128), "vdd": (0, 64)}  # (template's, server's), in MiB
 FILES = {
     "etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n',
@@ -37,6 +46,16 @@ FILES = {
     "usr/lib/systemd/systemd": "program\n",
 }
 LINKS = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib"}
+
+
+@dataclasses.dataclass
+class Both:
+    """What came of the launch."""
+
+    directory: Path
+    made: dict
+    adapted: guest.Adapted
+    told: list
 
 
 def run(*argv):
@@ -101,8 +120,8 @@ def system(device, letter, size_mib, mount_point):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """The server's volumes by target, adapted; and what was told."""
+def both(tmp_path_factory):
+    """The volumes of each server by target, adapted; and what was told."""
     directory = tmp_path_factory.mktemp("adapting")
     store = local.LocalStore.create(directory / "store", chunk_size_bytes=MIB)
     found = template(store, directory)
@@ -126,21 +145,30 @@ def server(tmp_path_factory):
         threads=2,
     )
     place = adapting.Place(directory=directory / "place", sockets=directory / "s")
-    wish = final.FinalConfiguration(instance_id="1", hostname="new")
+    adaptation = adjustment.Adaptation(
+        actions=tuple(plan.actions),
+        configurations=tuple(adjustment.Configuring(server=name, wish=WISHES[name]) for name in SERVERS),
+    )
     told = []
-    adapted = adapter.adapt(
-        found, volumes, adjustment.Adaptation(actions=tuple(plan.actions), configuration=wish),
-        place=place, check_cancelled=lambda: None, tell=told.append,
-    )  # fmt: skip
-    made = {volume.target: hydrated(store, found, volume, directory) for volume in volumes}
-    for _twice in range(2):  # the second time changes nothing
-        for volume in volumes:
-            with file.FileWriter(str(made[volume.target]), is_zeroed=True) as writer:
-                adapter.apply(
-                    place.overlay(volume.target), writer, sockets=place.sockets, advance=lambda _n: None,
-                    check_cancelled=lambda: None,
-                )  # fmt: skip
-    return made, adapted, told
+    adapted = adapter.adapt(found, volumes, adaptation, place=place, check_cancelled=lambda: None, tell=told.append)
+    made = {}
+    for name in SERVERS:
+        (directory / name).mkdir()
+        made[name] = {volume.target: hydrated(store, found, volume, directory / name) for volume in volumes}
+        for _twice in range(2):  # the second time changes nothing
+            for volume in volumes:
+                with file.FileWriter(str(made[name][volume.target]), is_zeroed=True) as writer:
+                    adapter.apply(
+                        place.layers(volume.target, name, adaptation), writer, sockets=place.sockets,
+                        advance=lambda _n: None, check_cancelled=lambda: None,
+                    )  # fmt: skip
+    return Both(directory, made, adapted, told)
+
+
+@pytest.fixture(params=SERVERS)
+def server(request, both):
+    """One of the servers' volumes by target."""
+    return both.made[request.param]
 
 
 def template(store, directory):
@@ -198,35 +226,44 @@ def blocks(path):
 
 @pytest.mark.parametrize("target", SIZES)
 def test_every_file_system_is_sound_and_as_large_as_its_volume(server, target):
-    path = server[0][target]
+    path = server[target]
     run("e2fsck", "-fn", path)
     assert blocks(path) == SIZES[target][1] * MIB == path.stat().st_size
 
 
 def test_the_guest_knows_its_new_volume_and_waits_for_none_that_is_gone(server):
-    made, _adapted, _told = server
-    fstab = cat(made["vda"], "/etc/fstab").splitlines()
-    uuid_of_new = run("blkid", "-o", "value", "-s", "UUID", made["vdd"]).strip()
+    fstab = cat(server["vda"], "/etc/fstab").splitlines()
+    uuid_of_new = run("blkid", "-o", "value", "-s", "UUID", server["vdd"]).strip()
     assert fstab == [
         "UUID=aaaaaaaa-0000-0000-0000-00000000000a / ext4 defaults 0 1",
         "# not on this server: UUID=aaaaaaaa-0000-0000-0000-00000000000c /old ext4 defaults 0 2",
         f"UUID={uuid_of_new} /srv ext4 defaults,nofail 0 2",
     ]
-    assert "directory" in run("debugfs", "-R", "stat /srv", made["vda"])
+    assert "directory" in run("debugfs", "-R", "stat /srv", server["vda"])
 
 
-def test_the_final_configuration_is_written_and_told(server):
-    made, adapted, told = server
-    assert cat(made["vda"], "/etc/hostname") == "new\n"
-    assert any(change.what == "host name" and change.outcome is final.Outcome.DONE for change in adapted.changes)
-    assert "configuring" in told
+@pytest.mark.parametrize("name", SERVERS)
+def test_each_servers_final_configuration_is_written_and_told(both, name):
+    assert cat(both.made[name]["vda"], "/etc/hostname") == f"{name}\n"
+    assert [(change.detail, change.outcome) for change in both.adapted.changes[name] if change.what == "host name"] == [
+        (name, final.Outcome.DONE)
+    ]
+
+
+def test_one_launch_did_both_and_neither_has_anything_of_the_other(both):
+    assert both.told.count("starting the appliance") == 1
+    assert [what for what in both.told if what.startswith("configuring")] == ["configuring new", "configuring other"]
+    volumes = {name: both.made[name]["vda"] for name in SERVERS}
+    assert "ada:" in cat(volumes["new"], "/etc/passwd")
+    assert "ada:" not in cat(volumes["other"], "/etc/passwd")
+    assert b"AAAA ada" in volumes["new"].read_bytes()
+    assert b"AAAA ada" not in volumes["other"].read_bytes()
 
 
 def test_what_was_moved_together_is_what_it_was(server):
-    assert cat(server[0]["vdb"], "/kept") == "kept" * MIB
+    assert cat(server["vdb"], "/kept") == "kept" * MIB
 
 
-def test_nothing_of_the_launch_is_left(server):
-    directory = Path(next(iter(server[0].values()))).parent
-    assert list((directory / "s").iterdir()) == []
-    assert not (directory / "place/appliance-tmp").exists()
+def test_nothing_of_the_launch_is_left(both):
+    assert list((both.directory / "s").iterdir()) == []
+    assert not (both.directory / "place/appliance-tmp").exists()

@@ -42,14 +42,21 @@ class FakeAdapter:
         place.directory.mkdir(parents=True, exist_ok=True)
         for volume in volumes:
             place.overlay(volume.target).write_text(json.dumps([volume.size_bytes - 16, f"made for {volume.target}"]))
-        wish = adaptation.configuration
-        name = final.Change(what="host name", means=final.Means.APPLIANCE, detail=wish.hostname if wish else "")
-        return guest.Adapted(changes=(name,) if wish else ())
+            for each in adaptation.configurations:
+                own = place.own(volume.target, each.server)
+                own.write_text(json.dumps([volume.size_bytes - 32, f"own of {each.wish.hostname}"]))
+        return guest.Adapted(
+            changes={
+                each.server: (final.Change(what="host name", means=final.Means.APPLIANCE, detail=each.wish.hostname),)
+                for each in adaptation.configurations
+            }
+        )
 
-    def apply(self, path, writer, *, sockets, advance, check_cancelled):
-        offset, mark = json.loads(path.read_text())
+    def apply(self, layers, writer, *, sockets, advance, check_cancelled):
         check_cancelled()
-        writer.write(offset, mark.encode())
+        for path in reversed(layers):
+            offset, mark = json.loads(path.read_text())
+            writer.write(offset, mark.encode())
         writer.flush()
 
 

@@ -1,16 +1,17 @@
 """Adapting new servers before their first boot: one appliance launch on overlays over the template, then what it changed into the volumes.
 
-    chunk store ──▶ NBD export of each volume ──▶ qcow2 overlay, of the new volume's size ──▶ one launch: adjust, configure
-                                                      │
+    chunk store ──▶ NBD export of each volume ──▶ qcow2 overlay, of the new volume's size ──▶ one launch: adjust
+                                                      ├── one more for each server that is configured ──▶ configure, in turns
     the server's volume: hydrated ◀── apply: only the ranges that changed, as often as a cut-off makes it do so
 
 The overlays lie over the template and not over the server's volume: nothing of a server need be there yet, what fails costs no copying, a
-volume that becomes smaller has its old end to move things from, and one launch serves all servers of a deploy that want the same.
+volume that becomes smaller has its old end to move things from, and one launch serves all servers of a deploy.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ _CHECKED_BYTES_PER_SECOND: Final = 100 * units.GIB / 60  # large ones are looked
 _MOVED_BYTES_PER_SECOND: Final = (
     5 * units.MIB
 )  # and what lies in the way is copied: 20-30 MiB/s where nothing else runs
+_CONFIGURED_SECONDS: Final = 120.0  # each server's turn: 3-12 s under full emulation
 _PIECE_BYTES: Final = 4 * units.MIB
 
 
@@ -44,8 +46,17 @@ class Place:
     sockets: Path
 
     def overlay(self, target: str) -> Path:
-        """The overlay over a volume."""
+        """The overlay over a volume: what is the same for all servers of the launch."""
         return self.directory / f"{target}.overlay.qcow2"
+
+    def own(self, target: str, server: str) -> Path:
+        """What lies over that, and is one server's alone."""
+        return self.directory / f"{target}.own.{server}.qcow2"
+
+    def layers(self, target: str, server: str, adaptation: adjustment.Adaptation) -> list[Path]:
+        """All that was worked out for a server's volume, the top one first."""
+        is_configured = any(each.server == server for each in adaptation.configurations)
+        return [*([self.own(target, server)] if is_configured else []), self.overlay(target)]
 
 
 class Adapting(Protocol):
@@ -68,14 +79,14 @@ class Adapting(Protocol):
 
     def apply(
         self,
-        path: Path,
+        layers: Sequence[Path],
         writer: block.VolumeWriter,
         *,
         sockets: Path,
         advance: Callable[[int], None],
         check_cancelled: Callable[[], None],
     ) -> None:
-        """Write what was worked out for one volume (its overlay in the place) into it, hydrated, and flush it."""
+        """Write what was worked out for one volume (its layers in the place) into it, hydrated, and flush it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +113,12 @@ class Adapter:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
             exports: list[nbdkit.Export] = []
-            drives = [self._drive(stack, exports, found, volume, place) for volume in volumes]
+            drives = [
+                dataclasses.replace(
+                    self._drive(stack, exports, found, volume, place), own=_own(place, volume, found, adaptation)
+                )
+                for volume in volumes
+            ]
             try:
                 return appliance.adapt(
                     appliance.Job(drives=tuple(drives), adaptation=adaptation),
@@ -140,27 +156,27 @@ class Adapter:
             socket=place.sockets / f"{volume.target}.sock",
         )
         exports.append(stack.enter_context(export))
-        size = max(source.size_bytes, volume.size_bytes)
-        overlay.create(path, backing_socket=exports[-1].socket, size_bytes=size)
+        overlay.create(path, backing_socket=exports[-1].socket, size_bytes=_overlay_bytes(volume, found))
         return appliance.Drive(
             target=volume.target, overlay=path, sector_size_bytes=found.sector_size_bytes(volume.target)
         )
 
     def apply(
         self,
-        path: Path,
+        layers: Sequence[Path],
         writer: block.VolumeWriter,
         *,
         sockets: Path,
         advance: Callable[[int], None],
         check_cancelled: Callable[[], None],
     ) -> None:
-        """Only what has changed, as the overlay's own map tells."""
-        # The overlay alone, cut from its backing: only changed ranges are read from it.
-        top = virt.Layer(path=str(path), format=configuration.VolumeFormat.QCOW2, is_block_device=False)
+        """Only what has changed, as the overlays' own map tells."""
+        # The overlays alone, cut from their backing: only changed ranges are read from them.
+        qcow2 = configuration.VolumeFormat.QCOW2
+        chain = [virt.Layer(path=str(path), format=qcow2, is_block_device=False) for path in layers]
         sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (
-            qemu_nbd.export([top], socket_dir=sockets, is_read_only=True, connections=self.threads) as export,
+            qemu_nbd.export(chain, socket_dir=sockets, is_read_only=True, connections=self.threads) as export,
             nbd.NbdVolume(Path(export.socket_path), connections=self.threads) as reader,
         ):
 
@@ -172,9 +188,25 @@ class Adapter:
                     writer.zero(piece.offset, piece.length)
                 advance(piece.length)
 
-            changed = _pieces(overlay.changed(path), end=writer.size_bytes)
+            changed = _pieces(overlay.changed(*layers), end=writer.size_bytes)
             pipeline.run(changed, work, threads=self.threads, check_cancelled=check_cancelled)
         writer.flush()
+
+
+def _own(
+    place: Place, volume: decisions.ResolvedVolume, found: manifest.Manifest, adaptation: adjustment.Adaptation
+) -> tuple[Path, ...]:
+    """Made anew, one for each server that is configured."""
+    paths = tuple(place.own(volume.target, each.server) for each in adaptation.configurations)
+    for path in paths:
+        overlay.create_empty(path, size_bytes=_overlay_bytes(volume, found))
+    return paths
+
+
+def _overlay_bytes(volume: decisions.ResolvedVolume, found: manifest.Manifest) -> int:
+    """A volume that becomes smaller has its old end to move things from."""
+    source = found.find_volume(volume.target)
+    return volume.size_bytes if source is None else max(source.size_bytes, volume.size_bytes)
 
 
 def _pieces(changed: Iterator[extent.Extent], *, end: int) -> Iterator[extent.Extent]:
@@ -189,4 +221,5 @@ def deadline_seconds(volumes: Sequence[decisions.ResolvedVolume], adaptation: ad
     size = sum(volume.size_bytes for volume in volumes)
     moves = [move for each in adaptation.actions if isinstance(each, adjustment.Repartition) for move in each.moves]
     moved = sum(move.size_bytes for move in moves)
-    return _DEADLINE_SECONDS + size / _CHECKED_BYTES_PER_SECOND + moved / _MOVED_BYTES_PER_SECOND
+    configured = len(adaptation.configurations) * _CONFIGURED_SECONDS
+    return _DEADLINE_SECONDS + size / _CHECKED_BYTES_PER_SECOND + moved / _MOVED_BYTES_PER_SECOND + configured

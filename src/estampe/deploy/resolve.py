@@ -21,6 +21,7 @@ from estampe.virt import base as virt
 
 _QEMU_OUI: Final = "52:54:00"
 MAX_COUNT: Final = 100
+_RAID_MEMBER: Final = "_raid_member"  # blkid's words end so: linux_raid_member, and what firmware makes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +110,7 @@ class Resolver:
             left_out=request.left_out,
             actions=tuple(plan.actions),
             adjustments=tuple(plan.changes),
+            takes_turns=_takes_turns(names, found),
         )
         sizes = {volume.target: volume.size_bytes for volume in resolved.servers[0].volumes}
         sizing.check_space(pool, sizing.needed_bytes(found, pool, sizes, count=len(names)))
@@ -184,6 +186,16 @@ class Resolver:
             all_known = [*known, *(f"bridge:{name}" for name in self.host.list_bridges())]
             raise errors.NetworkNotFound(network=text, known=", ".join(all_known) or "none")
         return text, None
+
+
+def _takes_turns(names: Sequence[str], found: manifest.Manifest) -> bool:
+    """Whether one launch may do these servers one after the other.
+
+    The appliance runs an array (RAID) from its start to its end, and would go on with what it knows of the server before.
+    """
+    if len(names) == 1:
+        return True
+    return found.layout is not None and not any(kind.endswith(_RAID_MEMBER) for kind in found.layout.contents())
 
 
 def _volumes(

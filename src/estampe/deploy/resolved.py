@@ -48,7 +48,7 @@ class ResolvedServer:
 class Launch:
     """One launch of the appliance, and the servers (by name) that get what it makes."""
 
-    name: str | None  # the server's; None: it is for all of them
+    name: str | None  # the server's, where each has one; None: it is for all of them
     servers: tuple[str, ...]
     adaptation: adjustment.Adaptation
 
@@ -78,6 +78,7 @@ class Resolved:
     left_out: tuple[str, ...] = ()  # targets of the template's volumes that the servers do not get
     actions: tuple[adjustment.Action, ...] = ()  # on the volumes of each server, before its first boot
     adjustments: tuple[final.Change, ...] = ()  # what these come to, and what is left
+    takes_turns: bool = False  # whether one launch can do all servers, each in its turn
 
     def with_wishes(self, change: Callable[[final.FinalConfiguration], final.FinalConfiguration]) -> Resolved:
         """The same, with the wish of each server changed."""
@@ -93,19 +94,26 @@ class Resolved:
 
     @property
     def launches(self) -> tuple[Launch, ...]:
-        """One for all servers where they want the same, one for each where its own configuration is to be written; else none."""
-        if any(server.in_appliance is not None for server in self.servers):
-            return tuple(Launch(server.name, (server.name,), self.adaptation(server)) for server in self.servers)
-        shared = adjustment.Adaptation(actions=self.actions)
-        return (Launch(None, tuple(server.name for server in self.servers), shared),) if self.actions else ()
+        """One for all servers, or one for each where they cannot take turns; none where nothing is to be done."""
+        adaptation = self.adaptation(*self.servers)
+        if adaptation == adjustment.Adaptation():
+            return ()
+        if self.takes_turns or not adaptation.configurations:
+            return (Launch(None, tuple(server.name for server in self.servers), adaptation),)
+        return tuple(Launch(server.name, (server.name,), self.adaptation(server)) for server in self.servers)
 
     def report(self, server: ResolvedServer, configured: Sequence[final.Change]) -> tuple[final.Change, ...]:
         """All that is told of a server; `configured` by the appliance."""
         return (*server.told, *self.adjustments, *configured)
 
-    def adaptation(self, server: ResolvedServer) -> adjustment.Adaptation:
-        """All that is done to a server's volumes in one launch."""
-        return adjustment.Adaptation(actions=self.actions, configuration=server.in_appliance)
+    def adaptation(self, *servers: ResolvedServer) -> adjustment.Adaptation:
+        """All that is done to these servers' volumes in one launch."""
+        own = (
+            adjustment.Configuring(server=each.name, wish=each.in_appliance)
+            for each in servers
+            if each.in_appliance is not None
+        )
+        return adjustment.Adaptation(actions=self.actions, configurations=tuple(own))
 
     @property
     def is_seeded(self) -> bool:

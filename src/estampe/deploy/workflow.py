@@ -93,11 +93,11 @@ class DeployWorkflow:
 
     def _adapt_all(self, work: runner.Work, resolved: decisions.Resolved) -> dict[str, tuple[final.Change, ...]]:
         """What each launch has told of its configuration, by server."""
-        told = {}
+        told: dict[str, tuple[final.Change, ...]] = {}
         for launch in resolved.launches:
             step = "adapt" if launch.name is None else f"adapt {launch.name}"
             outcome = work.steps.run(step, functools.partial(self._adapt, work, resolved, launch))
-            told.update(dict.fromkeys(launch.servers, record.load(guest.Adapted, outcome).changes))
+            told.update(record.load(guest.Adapted, outcome).changes)
         return told
 
     def _adapt(self, work: runner.Work, resolved: decisions.Resolved, launch: decisions.Launch) -> Any:
@@ -132,7 +132,7 @@ class DeployWorkflow:
             place.sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
             with contextlib.ExitStack() as stack:
                 self.adapter.apply(
-                    place.overlay(volume.target),
+                    place.layers(volume.target, name, launch.adaptation),
                     self._writer(stack, made[volume.volume_name], place.sockets),
                     sockets=place.sockets,
                     advance=work.progress.advance,

@@ -1,10 +1,18 @@
-"""One launch's work on a new server's volumes: adjust them, then write the final configuration into them. Runs in the worker's process."""
+"""One launch's work on new servers' volumes: adjust them, then write each server's final configuration. Runs in the worker's process.
+
+What is the same for all servers is done once, on the shared overlays. Then each server has its turn: its own overlays over the shared ones, its
+configuration, and everything let go of again.
+"""
 
 from __future__ import annotations
 
+from typing import Final
+
 from estampe import errors
 from estampe.guest import adjusting, base, configuring, finishing, fstab, inspection, mounted, volumes
-from estampe.model import adjustment
+from estampe.model import adjustment, final
+
+_ALL_CACHES: Final = 3  # as drop_caches takes it (guestfs(3)): pages, and what is known of files
 
 
 def adapt(launched: finishing.Launched, adaptation: adjustment.Adaptation) -> base.Adapted:
@@ -13,9 +21,16 @@ def adapt(launched: finishing.Launched, adaptation: adjustment.Adaptation) -> ba
     for action in adaptation.actions:
         adjuster.carry_out(action)
     inside = [action for action in adaptation.actions if _is_inside(action)]
-    if not inside and adaptation.configuration is None:
-        return base.Adapted(changes=())
-    return _inside(launched, adaptation, inside, adjuster)
+    if not inside and not adaptation.configurations:
+        return base.Adapted(changes={})
+    guest = _Guest(launched)
+    if inside:
+        _write_down(guest, inside, adjuster)
+    changes = {
+        each.server: _configure(guest, nth, each.server, each.wish)
+        for nth, each in enumerate(adaptation.configurations)
+    }
+    return base.Adapted(changes=changes)
 
 
 def _is_inside(action: adjustment.Action) -> bool:
@@ -25,27 +40,62 @@ def _is_inside(action: adjustment.Action) -> bool:
     return isinstance(action, adjustment.ForgetMounts)
 
 
-def _inside(
-    launched: finishing.Launched,
-    adaptation: adjustment.Adaptation,
-    actions: list[adjustment.Action],
-    adjuster: adjusting.Adjuster,
-) -> base.Adapted:
-    launched.tell("inspecting")
-    devices = volumes.Volumes(launched.handle, launched.targets)
-    system = inspection.inspect(launched.handle, devices, devices.contents())
-    if isinstance(system, str):
-        raise errors.ApplianceFailed(detail=f"the guest's files cannot be reached: {system}")
-    finishing.mount(launched.handle, devices, system, is_read_only=False)
-    appliance = mounted.MountedGuest(launched.handle)
-    launched.tell("configuring")
+class _Guest:
+    """The guest on the launch's drives: inspected once, mounted and let go of as often as is needed."""
+
+    def __init__(self, launched: finishing.Launched) -> None:
+        self.launched, self._handle = launched, launched.handle
+        launched.tell("inspecting")
+        self._devices = volumes.Volumes(self._handle, launched.targets)
+        system = inspection.inspect(self._handle, self._devices, self._devices.contents())
+        if isinstance(system, str):
+            raise errors.ApplianceFailed(detail=f"the guest's files cannot be reached: {system}")
+        self._system = system
+
+    def mounted(self) -> base.Appliance:
+        """Its files, to be written."""
+        finishing.mount(self._handle, self._devices, self._system, is_read_only=False)
+        return mounted.MountedGuest(self._handle)
+
+    def unmount(self) -> None:
+        """After it everything is on the overlays."""
+        finishing.unmount(self._handle)
+
+    def turn_to(self, nth: int) -> None:
+        """Put the overlays of a server in place. What the kernel remembers of the drives would be another's: it is made to forget all."""
+        has_groups = self._devices.has_groups()
+        with mounted.guest_errors("letting go of the volumes"):
+            self._handle.umount_all()
+            if has_groups:
+                self._handle.vg_activate_all(False)
+            self._handle.sync()
+            for device in self._devices.drives():
+                self._handle.blockdev_flushbufs(device)
+            self._handle.drop_caches(_ALL_CACHES)
+        self.launched.put_over(nth)
+        if has_groups:
+            with mounted.guest_errors("LVM"):
+                self._handle.vg_activate_all(True)
+
+
+def _write_down(guest: _Guest, actions: list[adjustment.Action], adjuster: adjusting.Adjuster) -> None:
+    """Tell the guest's files of volumes that it has, or has no longer."""
+    appliance = guest.mounted()
     for action in actions:
         if isinstance(action, adjustment.MakeFileSystem):
             uuid = adjuster.uuid(action.target)
             fstab.add(appliance, uuid=uuid, kind=action.kind, mount_point=action.mount_point)
         elif isinstance(action, adjustment.ForgetMounts):
             fstab.forget(appliance, action)
-    wish = adaptation.configuration
-    changes = () if wish is None else tuple(configuring.configure(appliance, wish))
-    finishing.unmount(launched.handle)
-    return base.Adapted(changes=changes)
+    guest.unmount()
+
+
+def _configure(guest: _Guest, nth: int, server: str, wish: final.FinalConfiguration) -> tuple[final.Change, ...]:
+    guest.launched.tell(f"configuring {server}")
+    try:
+        guest.turn_to(nth)
+        changes = tuple(configuring.configure(guest.mounted(), wish))
+        guest.unmount()
+    except errors.ApplianceFailed as error:
+        raise errors.ApplianceFailed(detail=f"{server}: {error.facts['detail']}") from error
+    return changes

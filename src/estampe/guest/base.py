@@ -43,9 +43,9 @@ class Finished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapted:
-    """What one appliance launch before a server's first boot did; every action that was asked for was carried out."""
+    """What one appliance launch before servers' first boot did; every action that was asked for was carried out."""
 
-    changes: tuple[final.Change, ...]  # what the final configuration came to
+    changes: Mapping[str, tuple[final.Change, ...]]  # what the final configuration came to, by server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from estampe import errors
-from estampe.guest import base, description, inspection, inventory, kinds, mounted, text, volumes
+from estampe.guest import base, description, inspection, inventory, kinds, mounted, text, turning, volumes
 from estampe.model import guest as guests
 from estampe.model import inventory as inventories
 
@@ -23,6 +23,7 @@ class Launched:
     is_uefi: bool
     tell: Callable[[str], None]
     wish: guests.SealingWish = guests.NOTHING_WISHED
+    put_over: Callable[[int], None] = turning.not_asked  # the files of a server, by its number, over what is shared
 
 
 def finish(launched: Launched) -> base.Finished:

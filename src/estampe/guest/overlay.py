@@ -46,7 +46,7 @@ def create(path: Path, *, backing_socket: Path, size_bytes: int) -> None:
 
 
 def create_empty(path: Path, *, size_bytes: int) -> None:
-    """Make one over nothing, for a new volume: what was written into it is told as of any other. Raises: as `create`."""
+    """Make one that names nothing beneath: over a new volume, or put over another by whoever opens it. Raises: as `create`."""
     path.unlink(missing_ok=True)
     _qemu_img("create", "-q", "-f", "qcow2", "-o", f"cluster_size={_cluster(size_bytes)}", str(path), str(size_bytes))
 
@@ -55,14 +55,14 @@ def _cluster(size_bytes: int) -> int:
     return next((cluster for limit, cluster in _CLUSTER_SIZES if size_bytes <= limit), _LARGEST_CLUSTER)
 
 
-def changed(path: Path, *, window_clusters: int = WINDOW_CLUSTERS) -> Iterator[extent.Extent]:
-    """The ranges that the overlay itself holds: DATA, or ZERO where it says zeros whatever lies beneath. Ascending.
+def changed(*layers: Path, window_clusters: int = WINDOW_CLUSTERS) -> Iterator[extent.Extent]:
+    """The ranges that overlays (the top one first) themselves hold: DATA, or ZERO where they say zeros whatever lies beneath. Ascending.
 
-    Told as they are looked up, window by window. The backing need not be there any more.
+    Told as they are looked up, window by window. What lies beneath the last one need not be there any more.
     Raises, at the first range or a later one: errors.ProgramMissing, errors.ProcessFailed, errors.DeadlineExceeded.
     """
-    header = _header(path)
-    looks = (_present(_map(_alone(path), window)) for window in header.windows(window_clusters))
+    header = _header(layers[0])
+    looks = (_present(_map(_alone(*layers), window)) for window in header.windows(window_clusters))
     yield from extent.merge(each for look in looks for each in look)
 
 
@@ -122,9 +122,10 @@ def _backing(socket: Path) -> dict[str, Any]:
     return {"driver": "raw", "file": {"driver": "nbd", "server": {"type": "unix", "path": str(socket)}}}
 
 
-def _alone(path: Path) -> dict[str, Any]:
-    """The overlay without what lies beneath."""
-    return {"driver": "qcow2", "file": {"driver": "file", "filename": str(path)}, "backing": None}
+def _alone(*layers: Path) -> dict[str, Any]:
+    """The overlays without what lies beneath."""
+    beneath = _alone(*layers[1:]) if layers[1:] else None
+    return {"driver": "qcow2", "file": {"driver": "file", "filename": str(layers[0])}, "backing": beneath}
 
 
 def _map(options: dict[str, Any], window: tuple[int, int]) -> list[dict[str, Any]]:

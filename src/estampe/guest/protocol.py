@@ -28,11 +28,14 @@ class Drive:
     target: str  # vda
     overlay: Path
     sector_size_bytes: int = 512  # as the guest sees it: its partition table counts in it
+    own: tuple[
+        Path, ...
+    ] = ()  # one qcow2 file of this size for each configuration of the adaptation: what is that server's alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One launch: a captured copy is finished, or a new server's volumes are adapted."""
+    """One launch: a captured copy is finished, or new servers' volumes are adapted."""
 
     drives: tuple[Drive, ...]  # in the server's order
     adaptation: adjustment.Adaptation | None = None

@@ -119,13 +119,14 @@ class Volumes:
 
     def _logical_volumes(self) -> list[str]:
         """Asked for only where there is a physical one: the question takes the appliance a second under full emulation."""
-        if not self._has_groups():
+        if not self.has_groups():
             return []
         with mounted.guest_errors("looking at the logical volumes"):
             listed: list[str] = self._handle.lvs()
         return listed
 
-    def _has_groups(self) -> bool:
+    def has_groups(self) -> bool:
+        """Whether LVM has anything on the volumes, as `contents` or `layout` saw them."""
         return any(told.get("TYPE") == layouts.PHYSICAL_VOLUME for told in self._told.values())
 
     def _content(self, device: str) -> Content | None:
@@ -236,7 +237,7 @@ class Volumes:
         )
 
     def _groups(self) -> Iterator[layouts.VolumeGroup]:
-        if not self._has_groups():
+        if not self.has_groups():
             return
         physical = {
             told.get("UUID"): device

@@ -6,19 +6,22 @@ may crash in C, and works on what a stranger's guest wrote.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import resource
 import sys
+import tempfile
 from collections.abc import Callable
 from typing import Any, Final, TextIO
 
 import guestfs
 
 from estampe import errors, units
-from estampe.guest import adapting, finishing, protocol, text
+from estampe.guest import adapting, finishing, protocol, text, turning
 
 # Of the worker and of each child, QEMU too: its memory, 1 GiB of translated code under TCG, and libraries come to 3 GiB.
 _ADDRESS_SPACE_BYTES: Final = 8 * units.GIB
+_QMP_SOCKET: Final = "qmp"
 _SECTOR_BYTES, _LARGE_SECTOR_BYTES = 512, 4096  # what libguestfs knows (guestfs(3), add_drive_opts)
 
 
@@ -58,6 +61,8 @@ def _work(job: protocol.Job, tell: Callable[[str], None]) -> str:
     if job.adaptation is None:
         outcome = protocol.finished_line(finishing.finish(launched))
     else:
+        if job.adaptation.configurations:
+            launched = dataclasses.replace(launched, put_over=turning.Turns(_QMP_SOCKET, job.drives).put_over)
         outcome = protocol.adapted_line(adapting.adapt(launched, job.adaptation))
     tell("stopping the appliance")
     finishing.shut_down(handle)
@@ -78,6 +83,10 @@ def _launch(job: protocol.Job) -> Any:
                 cachemode="unsafe",
                 blocksize=_LARGE_SECTOR_BYTES if drive.sector_size_bytes == _LARGE_SECTOR_BYTES else _SECTOR_BYTES,
             )
+        if job.adaptation is not None and job.adaptation.configurations:
+            # In the launch's own directory, by a relative name: the path of a socket may have 107 bytes only.
+            os.chdir(tempfile.gettempdir())
+            handle.config("-qmp", f"unix:{_QMP_SOCKET},server=on,wait=off")
         handle.launch()
     except RuntimeError as error:
         raise errors.ApplianceFailed(detail=text.plain(f"it does not start: {error}")) from error

@@ -147,8 +147,16 @@ Action = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Configuring:
+    """The final configuration that is written into one server's files."""
+
+    server: str
+    wish: final.FinalConfiguration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Adaptation:
-    """All that one launch does to a new server's volumes: first the actions, then the final configuration inside."""
+    """All that one launch does to new servers' volumes: the actions once, for all, then what each server is to be on top of that."""
 
     actions: tuple[Action, ...] = ()
-    configuration: final.FinalConfiguration | None = None  # None: a seed gives it, or nothing can
+    configurations: tuple[Configuring, ...] = ()  # none: a seed gives them, or nothing can

@@ -85,6 +85,12 @@ class Layout:
         """The volume of that target."""
         return next((each for each in self.volumes if each.target == target), None)
 
+    def contents(self) -> set[str]:
+        """The kinds of all that lies on the volumes, in partitions and in logical volumes."""
+        whole = {each.content for each in self.volumes if each.content is not None}
+        parts = {part.content for each in self.volumes for part in each.partitions}
+        return whole | parts | {logical.content for group in self.groups for logical in group.logical_volumes}
+
 
 def partition_name(target: str, number: int) -> str:
     """As the kernel names it: vda2, nvme0n1p2."""

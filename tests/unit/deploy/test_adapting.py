@@ -104,15 +104,35 @@ def test_no_launch_where_a_first_boot_does_all(stocked):
     assert change.means is final.Means.FIRST_BOOT
 
 
-def test_servers_that_read_no_seed_have_a_launch_each(stocked):
+def configured(adaptation):
+    return [(each.server, each.wish.hostname) for each in adaptation.configurations]
+
+
+def test_servers_that_read_no_seed_take_turns_in_one_launch(stocked):
     with_layout(stocked, has_cloud_init=False)
     stocked.succeed(deploy(stocked, name="ci", count=2))
-    assert [adaptation.configuration.hostname for adaptation in stocked.adapter.adaptations] == ["ci-1", "ci-2"]
+    (adaptation,) = stocked.adapter.adaptations
+    assert configured(adaptation) == [("ci-1", "ci-1"), ("ci-2", "ci-2")]
+    assert [step for step in stocked.steps if step.startswith(("adapt", "apply"))] == [
+        "adapt", "apply ci-1", "apply ci-2"
+    ]  # fmt: skip
+    for name, other in (("ci-1", "ci-2"), ("ci-2", "ci-1")):
+        held = volume(stocked, name)
+        assert b"own of " + name.encode() in held
+        assert b"made for vda" in held
+        assert b"own of " + other.encode() not in held
+    report = stocked.services.servers.get(OWNER, "ci-2").report
+    assert [(change.what, change.detail) for change in report if change.what == "host name"] == [("host name", "ci-2")]
+
+
+@pytest.mark.parametrize("content", ["linux_raid_member", "isw_raid_member"])
+def test_servers_with_an_array_have_a_launch_each(stocked, content):
+    with_layout(stocked, content=content, has_cloud_init=False)
+    stocked.succeed(stocked.deploy(name="ci", count=2))
+    assert [configured(each) for each in stocked.adapter.adaptations] == [[("ci-1", "ci-1")], [("ci-2", "ci-2")]]
     assert [step for step in stocked.steps if step.startswith(("adapt", "apply"))] == [
         "adapt ci-1", "adapt ci-2", "apply ci-1", "apply ci-2"
     ]  # fmt: skip
-    report = stocked.services.servers.get(OWNER, "ci-2").report
-    assert [(change.what, change.detail) for change in report if change.what == "host name"] == [("host name", "ci-2")]
 
 
 @pytest.mark.parametrize("event", ["begin", "inside", "end"])

@@ -133,7 +133,12 @@ def test_a_group_knows_its_living_members_only():
 def adapt(tmp_path, line):
     wish = final.FinalConfiguration(instance_id="1", hostname="new", ssh_keys=("ssh-ed25519 A",))
     actions = (adjustment.GrowFileSystem(device="vda1", kind="ext4"), adjustment.GrowPhysicalVolume(device="vdb"))
-    job = appliance.Job(drives=(), adaptation=adjustment.Adaptation(actions=actions, configuration=wish))
+    job = appliance.Job(
+        drives=(),
+        adaptation=adjustment.Adaptation(
+            actions=actions, configurations=(adjustment.Configuring(server="new", wish=wish),)
+        ),
+    )
     assert protocol.decode_job(protocol.encode_job(job)) == job
     return appliance.adapt(
         job, is_kvm_usable=False, work_directory=tmp_path / "work", deadline_seconds=30.0, check_cancelled=lambda: None,
@@ -143,7 +148,7 @@ def adapt(tmp_path, line):
 
 def test_an_adaptation_has_an_outcome_of_its_own_and_its_job_is_nobody_elses_to_read(tmp_path):
     change = final.Change(what="host name", means=final.Means.APPLIANCE, detail="new")
-    adapted = base.Adapted(changes=(change,))
+    adapted = base.Adapted(changes={"new": (change,)})
     assert adapt(tmp_path, protocol.adapted_line(adapted)) == adapted
     assert (tmp_path / "work/appliance-job.json").stat().st_mode & 0o077 == 0
 
