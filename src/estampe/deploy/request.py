@@ -63,6 +63,7 @@ class DeployRequest:
     ] = ()  # what gets the space of larger volumes: vda2, vdb, lv:vg0/data; empty: root, or what comes last
     is_grown: bool = True  # False: nothing gets it
     is_shrunk: bool = False  # whether volumes may become smaller than the template's
+    is_renewed: bool = False  # whether the volumes' UUIDs are made new for each server
     left_out: tuple[str, ...] = ()  # targets of the template's volumes that the servers do not get
     new_volumes: tuple[NewVolumeRequest, ...] = ()
 

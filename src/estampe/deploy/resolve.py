@@ -107,6 +107,7 @@ class Resolver:
             tuning=fitted.tuning,
             settings=(*decided.settings, *fitted.settings),
             left_out=request.left_out,
+            is_renewed=request.is_renewed,
             actions=tuple(plan.actions),
             adjustments=tuple(plan.changes),
         )

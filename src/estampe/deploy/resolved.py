@@ -76,6 +76,7 @@ class Resolved:
         None  # by which way another account's template is seen; None: it is an own one
     )
     left_out: tuple[str, ...] = ()  # targets of the template's volumes that the servers do not get
+    is_renewed: bool = False  # each server gets UUIDs of its own on its volumes
     actions: tuple[adjustment.Action, ...] = ()  # on the volumes of each server, before its first boot
     adjustments: tuple[final.Change, ...] = ()  # what these come to, and what is left
 
@@ -93,8 +94,8 @@ class Resolved:
 
     @property
     def launches(self) -> tuple[Launch, ...]:
-        """One for all servers where they want the same, one for each where its own configuration is to be written; else none."""
-        if any(server.in_appliance is not None for server in self.servers):
+        """One for all servers where they want the same, one for each where something of its own is to be written; else none."""
+        if self.is_renewed or any(server.in_appliance is not None for server in self.servers):
             return tuple(Launch(server.name, (server.name,), self.adaptation(server)) for server in self.servers)
         shared = adjustment.Adaptation(actions=self.actions)
         return (Launch(None, tuple(server.name for server in self.servers), shared),) if self.actions else ()
@@ -105,7 +106,9 @@ class Resolved:
 
     def adaptation(self, server: ResolvedServer) -> adjustment.Adaptation:
         """All that is done to a server's volumes in one launch."""
-        return adjustment.Adaptation(actions=self.actions, configuration=server.in_appliance)
+        return adjustment.Adaptation(
+            actions=self.actions, configuration=server.in_appliance, renews_identifiers=self.is_renewed
+        )
 
     @property
     def is_seeded(self) -> bool:

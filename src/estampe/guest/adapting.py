@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from estampe import errors
-from estampe.guest import adjusting, base, configuring, finishing, fstab, inspection, mounted, volumes
-from estampe.model import adjustment
+from estampe.guest import (
+    adjusting,
+    base,
+    configuring,
+    finishing,
+    fstab,
+    identifiers,
+    inspection,
+    mounted,
+    renewal,
+    renewing,
+    volumes,
+)
+from estampe.model import adjustment, final
 
 
 def adapt(launched: finishing.Launched, adaptation: adjustment.Adaptation) -> base.Adapted:
@@ -13,7 +25,7 @@ def adapt(launched: finishing.Launched, adaptation: adjustment.Adaptation) -> ba
     for action in adaptation.actions:
         adjuster.carry_out(action)
     inside = [action for action in adaptation.actions if _is_inside(action)]
-    if not inside and adaptation.configuration is None:
+    if not inside and adaptation.configuration is None and not adaptation.renews_identifiers:
         return base.Adapted(changes=())
     return _inside(launched, adaptation, inside, adjuster)
 
@@ -47,5 +59,27 @@ def _inside(
             fstab.forget(appliance, action)
     wish = adaptation.configuration
     changes = () if wish is None else tuple(configuring.configure(appliance, wish))
+    if adaptation.renews_identifiers:
+        made = {each.target for each in adaptation.actions if isinstance(each, adjustment.MakeFileSystem)}
+        renewer = renewing.Renewing(
+            handle=launched.handle, devices=devices, adjuster=adjuster, system=system, new=frozenset(made)
+        )
+        changes += _renew(launched, renewer, appliance)
     finishing.unmount(launched.handle)
     return base.Adapted(changes=changes)
+
+
+def _renew(
+    launched: finishing.Launched, renewer: renewing.Renewing, appliance: base.Appliance
+) -> tuple[final.Change, ...]:
+    """With the guest mounted before and after, and not while its file systems are changed."""
+    launched.tell("looking for what names UUIDs")
+    plan = renewer.plan(appliance)
+    if not plan.renewed:
+        return renewing.told(plan, (), ())
+    finishing.unmount(launched.handle)
+    launched.tell("renewing UUIDs")
+    done = renewer.carry_out(plan)
+    finishing.mount(launched.handle, renewer.devices, renewer.system, is_read_only=False)
+    files = renewal.rewrite(appliance, plan, identifiers.Exchange(done))
+    return renewing.told(plan, done, files)

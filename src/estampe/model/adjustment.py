@@ -148,7 +148,8 @@ Action = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adaptation:
-    """All that one launch does to a new server's volumes: first the actions, then the final configuration inside."""
+    """All that one launch does to a new server's volumes: first the actions, then the final configuration inside, at last new UUIDs."""
 
     actions: tuple[Action, ...] = ()
     configuration: final.FinalConfiguration | None = None  # None: a seed gives it, or nothing can
+    renews_identifiers: bool = False  # UUIDs of file systems, partitions, LVM; new ones for each launch
