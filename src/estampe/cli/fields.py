@@ -20,7 +20,7 @@ _OPTIONS: Final = {
     "stop_timeout_seconds": "--stop-timeout", "subject": "--subject", "successor": "--successor", "tags": "--tag",
     "template": "TEMPLATE", "timeout_seconds": "--timeout", "timezone": "--timezone", "unset": "--unset",
     "url": "--url", "user": "USER", "user_data": "--user-data", "users": "--user", "volume_format": "--format",
-    "volume_sizes": "--volume", "volumes": "--volume",
+    "volume_sizes": "--volume", "volumes": "--volume", "vtpm": "--vtpm",
 }  # fmt: skip
 # Keys of characteristics are written so on the command line and in files, too: `least.cpus` is not --cpus.
 _CHARACTERISTICS: Final = {"tuned_for", "least", "recommended", "tuned"}

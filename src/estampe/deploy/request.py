@@ -64,6 +64,7 @@ class DeployRequest:
     is_grown: bool = True  # False: nothing gets it
     is_shrunk: bool = False  # whether volumes may become smaller than the template's
     is_renewed: bool = False  # whether the volumes' UUIDs are made new for each server
+    vtpm: str | None = None  # fresh or keep: the TPM, where the template has one; None: a fresh one, as nobody said
     left_out: tuple[str, ...] = ()  # targets of the template's volumes that the servers do not get
     new_volumes: tuple[NewVolumeRequest, ...] = ()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from estampe import errors
-from estampe.deploy import adjusting, definition, new_volumes, resources, sizing, tuning
+from estampe.deploy import adjusting, definition, new_volumes, resources, sizing, tuning, vtpm
 from estampe.deploy import means as ways
 from estampe.deploy import request as requests
 from estampe.deploy import resolved as decisions
@@ -82,6 +82,7 @@ class Resolver:
             if self.host.find_domain(name) is not None:
                 raise errors.NameInUse(name=name, what="a server of this host")
         pool = self.host.get_pool(request.pool or self.defaults.pool)
+        vtpm.check(request, found, template)
         means = ways.decide(request, found, template)
         needs = needs or characteristics.Characteristics()
         decided = resources.Deciding(
@@ -161,7 +162,7 @@ class Resolver:
             seed_name=f"{stem}-seed.iso" if common.means.seed_format is not None else None,
             wish=wish,
             in_appliance=wish if common.means.is_by_appliance else None,
-            told=ways.told(wish, common.means, found, has_nvram=has_nvram),
+            told=(*ways.told(wish, common.means, found, has_nvram=has_nvram), *vtpm.told(request, found)),
         )
 
     def _interfaces(

@@ -171,6 +171,7 @@ class DeployRequest(wire.Request):
             description="new UUIDs of file systems, partitions and LVM for each server, where all can follow"
         ),
     ] = False
+    vtpm: Literal["fresh", "keep"] | None = None
     left_out: list[wire.Target] = pydantic.Field(default_factory=list, max_length=64)
     new_volumes: list[NewVolumeRequest] = pydantic.Field(default_factory=list, max_length=16)
 
@@ -203,6 +204,7 @@ class DeployRequest(wire.Request):
             is_grown=self.is_grown,
             is_shrunk=self.is_shrunk,
             is_renewed=self.is_renewed,
+            vtpm=self.vtpm,
             left_out=tuple(self.left_out),
             new_volumes=tuple(volume.to_domain() for volume in self.new_volumes),
         )
