@@ -8,17 +8,22 @@ vdf  none     btrfs with a subvolume
 vdg  GPT      ext4 | swap                                       sectors of 4096 bytes
 vdh  MBR      NTFS
 vdi  none     ext4
+vdj  GPT      vfat | btrfs                                      made smaller
+vdk  MBR      LVM: vg1 with root (ext4)                         made smaller
 """
 
 import dataclasses
 import subprocess
+import types
 
 import pytest
 from tests.support import tables
 
-from estampe.deploy import growth
+from estampe.deploy import growth, shrinking
 from estampe.guest import adjusting, volumes
+from estampe.model import guest as guests
 from estampe.model import layout as layouts
+from estampe.model import manifest
 
 pytestmark = [pytest.mark.requires_appliance, pytest.mark.timeout(1500)]
 
@@ -39,12 +44,15 @@ TABLES = {
     "vdd": "label: dos\n1: start=1MiB, size=400MiB, type=8e\n",
     "vdg": "label: gpt\n1: start=1MiB, size=64MiB, type=linux\n2: start=65MiB, size=16MiB, type=swap\n",
     "vdh": "label: dos\n1: start=1MiB, size=62MiB, type=7\n",
+    "vdj": "label: gpt\n1: start=1MiB, size=8MiB, type=linux\n2: start=9MiB, size=390MiB, type=linux\n",
+    "vdk": "label: dos\n1: start=1MiB, size=299MiB, type=8e\n",
 }
 # (size as captured, size now), in MiB
 SIZES = {
     "vda": (178, 600), "vdb": (127, 300), "vdc": (122, 300), "vdd": (402, 500), "vde": (64, 200), "vdf": (128, 300),
-    "vdg": (82, 300), "vdh": (64, 200), "vdi": (32, 200),
+    "vdg": (82, 300), "vdh": (64, 200), "vdi": (32, 200), "vdj": (400, 300), "vdk": (300, 180),
 }  # fmt: skip
+SHRUNK = {"vdj": "vdj2", "vdk": "vg1/root"}
 CHOSEN = ("vda2", "vdb1", "vdc5", "lv:vg0/home", "vdg1", "vdh1")
 MKFS = {
     "ext4": ["mke2fs", "-q", "-t", "ext4", "-b", "4096"], "btrfs": ["mkfs.btrfs", "-q"], "vfat": ["mkfs.vfat"],
@@ -53,7 +61,7 @@ MKFS = {
 CONTENTS = {
     "vda1": "vfat", "vda2": "ext4", "vda3": "swap", "vda4": "ntfs", "vdb1": "ext4", "vdb5": "swap", "vdb6": "ext4",
     "vdc1": "vfat", "vdc5": "ext4", "vdc6": "swap", "vdf": "btrfs", "vdg1": "ext4", "vdg2": "swap", "vdh1": "ntfs",
-    "vdi": "ext4",
+    "vdi": "ext4", "vdj1": "vfat", "vdj2": "btrfs",
 }  # fmt: skip
 GROWN = {"vda2": 520, "vdb1": 230, "vdc5": 235, "vg0/home": 260, "vdf": 300, "vdg1": 280, "vdh1": 195, "vdi": 200}
 
@@ -81,8 +89,11 @@ class Lab:
         for name, kind in CONTENTS.items():
             self._make(name, kind)
         self.before = {target: self.partitions(target) for target in TABLES}
-        for target, (_size, now) in SIZES.items():
-            self.devices[target].grow(now)
+        self.resize(target for target in SIZES if target not in SHRUNK)
+
+    def resize(self, targets):
+        for target in targets:
+            self.devices[target].grow(SIZES[target][1])
 
     def place(self, name):
         """(file, offset, length) of a partition or a whole volume."""
@@ -127,11 +138,11 @@ class Seen:
 
     def __init__(self):
         self.plan = None
-        self.capacity_bytes, self.marks = {}, {}
+        self.capacity_bytes, self.marks, self.used_bytes = {}, {}, {}
         self.xfs_repair = self.free_extents = None
 
 
-MOUNTED = [name for name, kind in CONTENTS.items() if kind != "swap"] + ["vg0/root", "vg0/home"]
+MOUNTED = [name for name, kind in CONTENTS.items() if kind != "swap"] + ["vg0/root", "vg0/home", "vg1/root"]
 
 
 @pytest.fixture(scope="module")
@@ -152,12 +163,13 @@ def adjusted(tmp_path_factory):
         handle.write("/mark", name.encode())
         if name == "vdf":
             handle.btrfs_subvolume_create("/home")
+        if name in SHRUNK.values():
+            seen.used_bytes[name] = used(handle.statvfs("/"))
         handle.umount_all()
-    seen.plan = growth.plan(
-        growth.Known(layout=as_captured(handle), guest=None),
-        {target: now * MIB for target, (_size, now) in SIZES.items()},
-        growth.Wish(chosen=CHOSEN),
-    )
+    sizes = {target: now * MIB for target, (_size, now) in SIZES.items()}
+    layout = as_captured(handle)
+    seen.plan = growth.plan(growth.Known(layout=layout, guest=None), sizes, growth.Wish(chosen=CHOSEN))
+    shrinking.plan(seen.plan, growth.Known(layout=layout, guest=guest(seen)), as_stored(layout), sizes)
     for action in seen.plan.actions:
         adjuster.carry_out(action)
     for name in MOUNTED:
@@ -167,11 +179,37 @@ def adjusted(tmp_path_factory):
         seen.capacity_bytes[name] = told["blocks"] * told["frsize"]
         handle.umount_all()
     seen.xfs_repair = handle.xfs_repair(adjuster.device("vg0/root"), nomodify=True)
-    seen.free_bytes = handle.vgs_full()[0]["vg_free"]
+    seen.free_bytes = {group["vg_name"]: group["vg_free"] for group in handle.vgs_full()}["vg0"]
     handle.vg_activate_all(False)
     handle.shutdown()
     handle.close()
+    lab.resize(SHRUNK)
     return lab, seen
+
+
+def used(told):
+    return (told["blocks"] - told["bfree"]) * told["frsize"]
+
+
+def guest(seen):
+    systems = tuple(
+        guests.FileSystem(
+            device=name, kind="ext4", size_bytes=0, used_bytes=size, mount_point=None, uuid=None, label=None
+        )
+        for name, size in seen.used_bytes.items()
+    )
+    return guests.Guest(
+        kind="linux", distribution="debian", version="12", product="Debian", hostname="web", root_device="vdi",
+        file_systems=systems, has_cloud_init=False, has_guest_agent=False, can_grow_root=False, package_count=0,
+    )  # fmt: skip
+
+
+def as_stored(layout):
+    """As much of a manifest as is looked at."""
+    volumes = [
+        manifest.ManifestVolume(target=each.target, size_bytes=each.size_bytes, table=None) for each in layout.volumes
+    ]
+    return types.SimpleNamespace(volumes=volumes)
 
 
 def make_group(handle, adjuster):
@@ -183,6 +221,10 @@ def make_group(handle, adjuster):
     handle.vgcreate("vg0", both)
     handle.lvcreate("root", "vg0", 320)
     handle.lvcreate("home", "vg0", 40)
+    handle.pvcreate(adjuster.device("vdk1"))
+    handle.vgcreate("vg1", [adjuster.device("vdk1")])
+    handle.lvcreate("root", "vg1", 280)
+    handle.mkfs("ext4", "/dev/vg1/root")
     handle.mkfs("xfs", "/dev/vg0/root")
     handle.mkfs("ext4", "/dev/vg0/home")
 
@@ -240,6 +282,20 @@ def test_swap_is_made_anew_with_its_identity(adjusted, name):
     path, offset, _length = adjusted[0].place(name)
     told = run("blkid", "-p", "-o", "export", "-O", str(offset), path)
     assert {"TYPE=swap", f"UUID={SWAP_UUID}", "LABEL=sleep"} <= set(told.splitlines())
+
+
+@pytest.mark.parametrize("target", SHRUNK)
+def test_what_was_made_smaller_lies_within_its_smaller_volume_and_is_sound(adjusted, target):
+    lab, seen = adjusted
+    least, most = (SIZES[target][1] - room for room in (40, 0))
+    assert least * MIB < seen.capacity_bytes[SHRUNK[target]] < most * MIB
+    assert lab.devices[target].size_bytes == most * MIB
+    if target == "vdj":
+        assert "no error found" in run("btrfs", "check", lab.extract("vdj2"))
+        return
+    physical, logical = lab.extract("vdk1"), lab.directory / "vg1-root"
+    run("dd", f"if={physical}", f"of={logical}", "bs=1M", "skip=1", "conv=sparse", "status=none")  # its first extent
+    run("e2fsck", "-fn", logical)
 
 
 def test_the_group_gives_what_it_gained_and_keeps_what_was_free(adjusted):

@@ -17,7 +17,7 @@ from tests.support import hive
 from estampe import errors
 from estampe.guest import base, memory, mounted
 
-SIZE = 4 << 20
+SIZE = 8 << 20
 FILES = {
     "/etc/hostname": "source\n",
     "/etc/latin": "\N{REPLACEMENT CHARACTER}t\N{REPLACEMENT CHARACTER}",
@@ -234,6 +234,27 @@ def test_digests_are_those_of_the_guests_files_and_links(appliance, directory):
         f"{directory}/dangling": hashlib.sha256(b"nowhere").hexdigest(),
     }
     assert len(latin) == 64
+
+
+def test_words_are_found_in_files_targets_and_names(appliance):
+    found = appliance.mentions("/etc", ["sour", "nowhere", "hostname", "nothing like it"])
+    assert found == base.Mentions(
+        by_path={"/etc/hostname": ("sour", "hostname"), "/etc/dangling": ("nowhere",)}, is_cut=False
+    )
+    assert appliance.mentions("/abs", ["sour"]).by_path == {"/abs/hostname": ("sour",)}
+    assert appliance.mentions("/nowhere", ["sour"]) == base.Mentions(by_path={})
+
+
+def test_bytes_are_read_and_written_as_they_are_and_only_into_what_is_there(appliance):
+    assert appliance.read_bytes("/abs/hostname") == b"source\n"
+    data = bytes(range(256)) * 4_000
+    appliance.write_bytes("/abs/hostname", data)
+    assert appliance.read_bytes("/etc/hostname") == data
+    for act in (appliance.read_bytes, lambda path: appliance.write_bytes(path, b"")):
+        for path in ("/etc/nothing", "/etc/empty"):
+            with pytest.raises(errors.ApplianceFailed):
+                act(path)
+    assert appliance.free_bytes("/etc/hostname") > 0
 
 
 def test_digests_of_what_is_no_directory_are_none(appliance):

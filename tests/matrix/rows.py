@@ -41,10 +41,16 @@ class Row:
     recipe: str = "matrix"
     is_opaque: bool = False
     has_seed: bool = False
+    is_renewed: bool = False  # its clones get UUIDs of their own
 
     @property
     def firmware(self) -> str:
         return "UEFI" if self.is_uefi else "BIOS"
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Options of its deploys that others do not have."""
+        return ("--renew-uuids",) if self.is_renewed else ()
 
 
 ROWS = (
@@ -86,6 +92,7 @@ ROWS = (
             Volume(part="lvm-data", target="vdb", grown_mib=1024),
         ),
         grown={"/": ("xfs", 1900), "/srv": ("xfs", 280)},
+        is_renewed=True,
         swap_mib=48,
     ),
     Row(
@@ -108,6 +115,7 @@ ROWS = (
         ),
         grown={"/": ("ext4", 1900), "/srv/data": ("ext4", 220)},
         sector_bytes=4096,
+        is_renewed=True,
     ),
     Row(
         name="opaque",

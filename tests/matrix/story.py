@@ -16,10 +16,16 @@ WORK_SECONDS = 1200.0  # a launch of the appliance takes half a minute
 _TELL = (guests.REPOSITORY / "script/guests/bookworm/root/usr/local/sbin/tell-who").read_text()
 _MINIS_MESSAGE = b"engrave once, print many times\n"
 _DONE = "told=all\n"
+_SYSTEM_PARTITION = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"  # the firmware finds it by its GUID, which stays
+# All by which a guest with renewed UUIDs knows its volumes, each a line.
+_TELL_UUIDS = f"""lsblk -nro UUID
+lsblk -nro PARTUUID,PARTTYPE | grep -vi '{_SYSTEM_PARTITION}' | cut -d' ' -f1
+vgs --noheadings -o vg_uuid
+pvs --noheadings -o pv_uuid"""
 # What no two servers may have in common, as tell-who calls it; a guest has what it has.
 IDENTITIES = (
     "machine_id", "dbus_id", "host_keys", "random_seed", "dhcp_ids", "network_manager_key", "iscsi_name", "nvme_name",
-    "credential_secret", "cloud_instance", "product_uuid", "macs",
+    "credential_secret", "cloud_instance", "product_uuid", "macs", "volume_uuids",
 )  # fmt: skip
 
 
@@ -68,11 +74,13 @@ class Teller:
             ]
             ended = [self.daemon.command("operation", "wait", each, deadline_seconds=WORK_SECONDS) for each in begun]
             found = [self._clone(row, nth, name, ended[nth - 1]["result"]) for nth, name in enumerate(clones, start=1)]
+            template = self.daemon.command("template", "show", row.name)
+            known = _uuids_seen(template) if row.is_renewed else {}
             return Story(
                 row=row,
-                source=Server(name=source, told=self._source(row, source)),
+                source=Server(name=source, told=self._source(row, source) | known),
                 clones=(found[0], found[1]),
-                template=self.daemon.command("template", "show", row.name),
+                template=template,
                 sums_before=before,
                 sums_after=_sums(disks),
             )
@@ -110,7 +118,7 @@ class Teller:
         [server] = result["servers"]
         return Server(
             name=name,
-            told=_ask(row, nth, name) | (_outside(name) if row.is_opaque else {}),
+            told=_ask(row, nth, name) | (_outside(name) if row.is_opaque else {}) | _uuids(row, name),
             address=rows.address(nth),
             report=tuple(self.daemon.command("server", "show", name)["report"]),
             is_confirmed=server["is_confirmed"],
@@ -127,13 +135,28 @@ class Teller:
 
 def _options(row: rows.Row, nth: int) -> list[str]:
     larger = [f"{volume.target}={volume.grown_mib}MiB" for volume in row.volumes if volume.grown_mib]
-    options = [word for each in larger for word in ("--volume", each)]
+    options = [*row.asked, *(word for each in larger for word in ("--volume", each))]
     if row.is_opaque:
         return options
     options += ["--fqdn", rows.fqdn(row, nth), "--address", rows.address(nth), "--address", rows.address6(nth)]
     options += ["--gateway", rows.GATEWAY, "--dns", "192.0.2.53", "--ssh-key", rows.KEY]
     options += ["--run", f"echo {rows.COMMAND} >/srv/command"]
     return options if row.has_seed else [*options, "--timezone", "Europe/Paris"]
+
+
+def _uuids(row: rows.Row, name: str) -> dict[str, str]:
+    if not row.is_renewed:
+        return {}
+    said = agent.run(name, _TELL_UUIDS, deadline_seconds=180)
+    return {"volume_uuids": " ".join(dict.fromkeys(said.split()))}
+
+
+def _uuids_seen(template: dict[str, Any]) -> dict[str, str]:
+    """Of the source, as they were recorded."""
+    found = [each["uuid"] for each in template["manifest"]["guest"]["file_systems"]]
+    partitions = [each for volume in template["manifest"]["layout"]["volumes"] for each in volume["partitions"]]
+    found += [each["uuid"] for each in partitions if each["type"] != _SYSTEM_PARTITION]
+    return {"volume_uuids": " ".join(dict.fromkeys(uuid for uuid in found if uuid))}
 
 
 def _sums(disks: list[guests.Disk]) -> list[str]:

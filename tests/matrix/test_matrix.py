@@ -27,6 +27,8 @@ every_guest = guests(*rows.ROWS)
 systems = guests(*(row for row in rows.ROWS if not row.is_opaque))
 without_seed = guests(*(row for row in rows.ROWS if not row.is_opaque and not row.has_seed))
 
+renewed = guests(*(row for row in rows.ROWS if row.is_renewed))
+
 
 @every_guest
 def test_the_file_systems_fill_the_larger_volumes(told, name):
@@ -81,6 +83,16 @@ def test_no_identity_is_in_common_with_each_other_or_the_source(told, name):
         had = [server[identity] for server in servers if server.get(identity)]
         values = [value for text in had for value in text.split()]
         assert len(values) == len(set(values)), identity
+
+
+@renewed
+def test_uuids_are_renewed_where_that_was_asked_for(told, name):
+    systems_own = ["UUID of the partition vda1"] if told.row.is_uefi else []  # the firmware's entry names it
+    for clone in told.clones:
+        assert len(clone.told["volume_uuids"].split()) >= len(told.source.told["volume_uuids"].split())
+        [line] = [change for change in clone.report if change["what"] == "UUIDs"]
+        assert "/etc/fstab" in line["detail"]
+        assert [change["what"] for change in clone.report if change["outcome"] == "left"] == systems_own
 
 
 @systems

@@ -50,6 +50,21 @@ def deploy_template(
     is_shrunk: Annotated[
         bool, typer.Option("--shrink", help="Let --volume make volumes smaller, by moving ext4 and btrfs together.")
     ] = False,
+    is_renewed: Annotated[
+        bool,
+        typer.Option(
+            "--renew-uuids",
+            help="Give each server UUIDs of its own: of file systems, swap, partitions and LVM, with all that names them.",
+        ),
+    ] = False,
+    vtpm: Annotated[
+        str | None,
+        typer.Option(
+            "--vtpm",
+            metavar="fresh|keep",
+            help="The TPM, where the template's server had one: an empty one, or the source's with its keys, which captures do not take. [default: fresh]",
+        ),
+    ] = None,
     new_volumes: Annotated[
         list[str] | None,
         typer.Option(
@@ -234,6 +249,8 @@ def deploy_template(
         grown=grown or [],
         is_grown=not is_not_grown,
         is_shrunk=is_shrunk,
+        is_renewed=is_renewed,
+        vtpm=vtpm,
         left_out=left_out or [],
         new_volumes=values.new_volumes(new_volumes or [], option="--add-volume"),
     )

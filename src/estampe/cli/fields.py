@@ -11,7 +11,7 @@ _OPTIONS: Final = {
     "addresses": "--address", "admin_password": "--admin-password", "commands": "--run", "count": "--count",
     "cpus": "--cpus", "dns": "--dns", "expires_at": "--expires", "format": "--format", "fqdn": "--fqdn",
     "gateway": "--gateway", "gateways": "--gateway", "grace_seconds": "--grace", "grown": "--grow",
-    "hostname": "--hostname", "is_shrunk": "--shrink", "keep": "--keep", "keep_days": "--keep-days",
+    "hostname": "--hostname", "is_renewed": "--renew-uuids", "is_shrunk": "--shrink", "keep": "--keep", "keep_days": "--keep-days",
     "keep_last": "--keep-last", "left_out": "--without", "limit": "--limit", "memory": "--memory",
     "memory_bytes": "--memory", "name": "--name", "network": "--network", "new_volumes": "--add-volume",
     "note": "--note", "password_hash": "--password-hash", "pool": "--pool", "profile": "--profile",
@@ -20,7 +20,7 @@ _OPTIONS: Final = {
     "stop_timeout_seconds": "--stop-timeout", "subject": "--subject", "successor": "--successor", "tags": "--tag",
     "template": "TEMPLATE", "timeout_seconds": "--timeout", "timezone": "--timezone", "unset": "--unset",
     "url": "--url", "user": "USER", "user_data": "--user-data", "users": "--user", "volume_format": "--format",
-    "volume_sizes": "--volume", "volumes": "--volume",
+    "volume_sizes": "--volume", "volumes": "--volume", "vtpm": "--vtpm",
 }  # fmt: skip
 # Keys of characteristics are written so on the command line and in files, too: `least.cpus` is not --cpus.
 _CHARACTERISTICS: Final = {"tuned_for", "least", "recommended", "tuned"}

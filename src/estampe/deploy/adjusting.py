@@ -32,6 +32,8 @@ def decide(
     Raises: errors.CannotGrow, errors.VolumeTooSmall, errors.VolumeNotFound, errors.InvalidRequest, errors.GuestLacks.
     """
     wish = growth.Wish(chosen=request.grown, is_grown=request.is_grown, is_seeded=is_seeded)
+    if request.is_renewed:
+        _require_linux(found, template, "--renew-uuids: what names them is known of it alone; it")
     known = _known(found)
     made = _grown_unseen(found, sizes, wish) if known is None else growth.plan(known, sizes, wish)
     shrinking.plan(made, known, found, sizes)

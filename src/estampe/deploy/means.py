@@ -28,14 +28,6 @@ _UNKNOWN: Final = final.Change(
     outcome=final.Outcome.LEFT,
     why="the guest is not known, so whether it reads the seed cannot be told",
 )
-_TPM: Final = final.Change(
-    what="TPM",
-    means=final.Means.HYPERVISOR,
-    detail="a fresh, empty one",
-    outcome=final.Outcome.LEFT,
-    why="the keys in the source's TPM are not captured, so they cannot be kept: what only they open (a volume encrypted by TPM) "
-    "asks for its recovery key",
-)
 _BY_ITSELF: Final = "made anew at the first boot (removed when the template was sealed)"
 
 
@@ -122,8 +114,6 @@ def told(
     """What is told of a server besides what the appliance tells: what its seed says, what is the hypervisor's, what is left."""
     made = "new UUID, MAC addresses" + (" and own copy of the NVRAM" if has_nvram else "")
     changes = [final.Change(what="identity of the machine", means=final.Means.HYPERVISOR, detail=made)]
-    if any(each.what.startswith("TPM ") for each in found.configuration.left_out):
-        changes.append(_TPM)
     if found.sealing.is_sealed:
         what = (
             "machine-id and SSH host keys" if found.guest and found.guest.kind == "linux" else "identity of the guest"

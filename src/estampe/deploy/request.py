@@ -63,6 +63,8 @@ class DeployRequest:
     ] = ()  # what gets the space of larger volumes: vda2, vdb, lv:vg0/data; empty: root, or what comes last
     is_grown: bool = True  # False: nothing gets it
     is_shrunk: bool = False  # whether volumes may become smaller than the template's
+    is_renewed: bool = False  # whether the volumes' UUIDs are made new for each server
+    vtpm: str | None = None  # fresh or keep: the TPM, where the template has one; None: a fresh one, as nobody said
     left_out: tuple[str, ...] = ()  # targets of the template's volumes that the servers do not get
     new_volumes: tuple[NewVolumeRequest, ...] = ()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from estampe import errors
-from estampe.deploy import adjusting, definition, new_volumes, resources, sizing, tuning
+from estampe.deploy import adjusting, definition, new_volumes, resources, sizing, tuning, vtpm
 from estampe.deploy import means as ways
 from estampe.deploy import request as requests
 from estampe.deploy import resolved as decisions
@@ -83,6 +83,7 @@ class Resolver:
             if self.host.find_domain(name) is not None:
                 raise errors.NameInUse(name=name, what="a server of this host")
         pool = self.host.get_pool(request.pool or self.defaults.pool)
+        vtpm.check(request, found, template)
         means = ways.decide(request, found, template)
         needs = needs or characteristics.Characteristics()
         decided = resources.Deciding(
@@ -108,6 +109,7 @@ class Resolver:
             tuning=fitted.tuning,
             settings=(*decided.settings, *fitted.settings),
             left_out=request.left_out,
+            is_renewed=request.is_renewed,
             actions=tuple(plan.actions),
             adjustments=tuple(plan.changes),
             takes_turns=_takes_turns(names, found),
@@ -162,7 +164,7 @@ class Resolver:
             seed_name=f"{stem}-seed.iso" if common.means.seed_format is not None else None,
             wish=wish,
             in_appliance=wish if common.means.is_by_appliance else None,
-            told=ways.told(wish, common.means, found, has_nvram=has_nvram),
+            told=(*ways.told(wish, common.means, found, has_nvram=has_nvram), *vtpm.told(request, found)),
         )
 
     def _interfaces(

@@ -76,6 +76,7 @@ class Resolved:
         None  # by which way another account's template is seen; None: it is an own one
     )
     left_out: tuple[str, ...] = ()  # targets of the template's volumes that the servers do not get
+    is_renewed: bool = False  # each server gets UUIDs of its own on its volumes
     actions: tuple[adjustment.Action, ...] = ()  # on the volumes of each server, before its first boot
     adjustments: tuple[final.Change, ...] = ()  # what these come to, and what is left
     takes_turns: bool = False  # whether one launch can do all servers, each in its turn
@@ -96,10 +97,11 @@ class Resolved:
     def launches(self) -> tuple[Launch, ...]:
         """One for all servers, or one for each where they cannot take turns; none where nothing is to be done."""
         adaptation = self.adaptation(*self.servers)
-        if adaptation == adjustment.Adaptation():
-            return ()
-        if self.takes_turns or not adaptation.configurations:
-            return (Launch(None, tuple(server.name for server in self.servers), adaptation),)
+        if not self.is_renewed:
+            if adaptation == adjustment.Adaptation():
+                return ()
+            if self.takes_turns or not adaptation.configurations:
+                return (Launch(None, tuple(server.name for server in self.servers), adaptation),)
         return tuple(Launch(server.name, (server.name,), self.adaptation(server)) for server in self.servers)
 
     def report(self, server: ResolvedServer, configured: Sequence[final.Change]) -> tuple[final.Change, ...]:
@@ -107,13 +109,14 @@ class Resolved:
         return (*server.told, *self.adjustments, *configured)
 
     def adaptation(self, *servers: ResolvedServer) -> adjustment.Adaptation:
-        """All that is done to these servers' volumes in one launch."""
+        """All that is done to these servers' volumes in one launch; UUIDs are renewed where it is of one server alone."""
         own = (
             adjustment.Configuring(server=each.name, wish=each.in_appliance)
             for each in servers
             if each.in_appliance is not None
         )
-        return adjustment.Adaptation(actions=self.actions, configurations=tuple(own))
+        renewed = servers[0].name if self.is_renewed and len(servers) == 1 else None
+        return adjustment.Adaptation(actions=self.actions, configurations=tuple(own), renewed=renewed)
 
     @property
     def is_seeded(self) -> bool:

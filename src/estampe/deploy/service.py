@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import Final
 
 from estampe import errors
 from estampe.db import operations as operation_rows
@@ -19,6 +20,8 @@ from estampe.servers import footprint
 from estampe.store import base as stores
 from estampe.store import manifests
 from estampe.virt import base as virt
+
+_RENEWED: Final = "of file systems, swap, partitions and LVM new for each server, where all that names them can follow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +142,8 @@ def _final_configuration(resolved: decisions.Resolved) -> tuple[str, ...]:
         for what, detail in (means.in_words(server.wish) if resolved.is_named else ())
         if what not in {each.what for each in server.told if each.outcome is final.Outcome.LEFT}
     ]
+    if resolved.is_renewed:
+        told.append(f"UUIDs: {_RENEWED} ({final.Means.APPLIANCE})")
     done = (change for change in resolved.adjustments if change.outcome is final.Outcome.DONE)
     told.extend(f"{change.what}: {change.detail} ({change.means})" for change in done)
     return tuple(told)

@@ -17,10 +17,12 @@ from estampe.deploy import growth, placing
 from estampe.model import adjustment, manifest
 from estampe.model import layout as layouts
 
-SHRINKABLE: Final = frozenset({"ext2", "ext3", "ext4", "btrfs"})
+_BTRFS: Final = "btrfs"
+SHRINKABLE: Final = frozenset({"ext2", "ext3", "ext4", _BTRFS})
 # Beside what is used: metadata for what is kept, and room to move things in. resize2fs and btrfs have the last word.
 _ROOM: Final = (5, 4)
 _LEAST_ROOM_BYTES: Final = 64 * units.MIB
+_LEAST_BTRFS_BYTES: Final = 256 * units.MIB  # the kernel makes none smaller (btrfs_ioctl_resize)
 # LVM's metadata before the first extent is 1 MiB as a rule; one extent more for a start that is aligned otherwise.
 _PHYSICAL_HEAD_BYTES: Final = 2 * units.MIB
 
@@ -54,6 +56,8 @@ class _Shrinking:
     def least_bytes(self) -> int:
         """The least size of the volume."""
         needed = max(self.used_bytes * _ROOM[0] // _ROOM[1], self.used_bytes + _LEAST_ROOM_BYTES)
+        if self.kind == _BTRFS:
+            needed = max(needed, _LEAST_BTRFS_BYTES)
         least = self.start_bytes + self.head_bytes + needed + self.behind_bytes
         return -(-least // placing.ALIGNMENT_BYTES) * placing.ALIGNMENT_BYTES + placing.ALIGNMENT_BYTES
 
@@ -115,7 +119,7 @@ def _only_logical(device: str, group: layouts.VolumeGroup | None) -> tuple[str, 
     if group is None or len(group.physical_volumes) != 1 or len(group.logical_volumes) != 1:
         raise _CannotShrink(f"{device} is not the only part of a volume group with one logical volume")
     (logical,) = group.logical_volumes
-    if logical.kind != "linear" or logical.content == "btrfs":
+    if logical.kind != "linear" or logical.content == _BTRFS:
         kind = f"{logical.kind}, with {logical.content}"
         raise _CannotShrink(f"{group.name}/{logical.name} is {kind}: only ext4 on a linear one can be made smaller")
     return f"{group.name}/{logical.name}", logical.content

@@ -278,13 +278,25 @@ def _move_hidden_sectors(volume: HandleDevice, move: adjustment.Move) -> None:
     found = volume.read(move.to_bytes, volume.sector_bytes)
     before, after = (at // volume.sector_bytes for at in (move.from_bytes, move.to_bytes))
     field = slice(_HIDDEN_SECTORS_AT, _HIDDEN_SECTORS_AT + 4)
-    if int.from_bytes(found[field], "little") != before:
-        return
-    moved = found[: field.start] + (after & 0xFFFFFFFF).to_bytes(4, "little") + found[field.stop :]
-    for at in (0, _backup_sector(found) * volume.sector_bytes):
-        is_inside = at + volume.sector_bytes <= move.size_bytes
-        if is_inside and volume.read(move.to_bytes + at, volume.sector_bytes) == found:
-            volume.write(move.to_bytes + at, moved)
+    if int.from_bytes(found[field], "little") == before:
+        moved = (after & 0xFFFFFFFF).to_bytes(4, "little")
+        change_boot_sector(volume, field.start, moved, begin=move.to_bytes, size_bytes=move.size_bytes)
+
+
+def change_boot_sector(
+    volume: HandleDevice, at: int, data: bytes, *, begin: int = 0, size_bytes: int | None = None
+) -> None:
+    """Put some bytes into the boot sector of NTFS or FAT, and into its backup where that was the same.
+
+    The file system begins at `begin`, and ends after `size_bytes`: where nothing is said, with the device.
+    """
+    found = volume.read(begin, volume.sector_bytes)
+    changed = found[:at] + data + found[at + len(data) :]
+    end = volume.size_bytes - begin if size_bytes is None else size_bytes
+    for place in (0, _backup_sector(found) * volume.sector_bytes):
+        is_inside = place + volume.sector_bytes <= end
+        if is_inside and volume.read(begin + place, volume.sector_bytes) == found:
+            volume.write(begin + place, changed)
 
 
 def _backup_sector(boot_sector: bytes) -> int:

@@ -21,6 +21,7 @@ from estampe.model import layout as layouts
 # /etc of a server with many packages is 10 MiB in 3000 files; the appliance sends some 11 MiB a second under full emulation.
 MOST_DIGESTED_FILES: Final = 20_000
 MOST_DIGESTED_BYTES: Final = 64 * units.MIB
+MOST_READ_BYTES: Final = 256 * units.MIB  # of a file that is read as it is: an initramfs with all drivers has 100 MiB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,14 @@ class Digests:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mentions:
+    """Where below a directory words stand."""
+
+    by_path: Mapping[str, tuple[str, ...]]  # of each file or link: the words in its content, its target or its path
+    is_cut: bool = False  # there is more than was read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stripped:
     """What a sealing did."""
 
@@ -113,6 +122,15 @@ class Appliance(Protocol):
     def write(self, path: str, text: str) -> None:
         """Write a regular file whole; a new one gets mode 0644 and its directory must be there."""
 
+    def read_bytes(self, path: str) -> bytes:
+        """A regular file of at most MOST_READ_BYTES as it is."""
+
+    def write_bytes(self, path: str, data: bytes) -> None:
+        """Write a regular file that is there whole; owner and mode stay."""
+
+    def free_bytes(self, path: str) -> int:
+        """How much more may be written into the file system that holds the path."""
+
     def truncate(self, path: str) -> None:
         """Empty a regular file; owner and mode stay. A missing one is fine and stays missing."""
 
@@ -142,6 +160,9 @@ class Appliance(Protocol):
 
         At most MOST_DIGESTED_FILES, directories counted, and of MOST_DIGESTED_BYTES in all: what a hostile guest puts there may have no end.
         """
+
+    def mentions(self, directory: str, words: Sequence[str]) -> Mentions:
+        """Where below `directory` any of the words (ASCII) stands, links not followed; with the bounds of `digests`."""
 
     def registry_value(self, hive: str, key: Sequence[str], name: str) -> str | None:
         """A text value of a Windows registry file, by the names of the keys that lead to it; None where there is none."""

@@ -29,6 +29,7 @@ class MemoryAppliance:
 
         `registry` by path of its file: text values by the names that lead to them, as r"Microsoft\Windows\State\ImageState".
         """
+        self.room_bytes = 1 << 40
         self._registry = registry or {}
         self._nodes: dict[str, bytes | None] = {"/": _DIRECTORY}
         self._links: dict[str, str] = {}
@@ -73,6 +74,21 @@ class MemoryAppliance:
         if place in self._nodes and self._nodes[place] is _DIRECTORY:
             raise errors.ApplianceFailed(detail=f"{path} is a directory")
         self._nodes[place] = text.encode()
+
+    def read_bytes(self, path: str) -> bytes:
+        """See base.Appliance."""
+        return self._content(path)
+
+    def write_bytes(self, path: str, data: bytes) -> None:
+        """See base.Appliance."""
+        self._content(path)
+        self._nodes[str(self._find(path))] = data
+
+    def free_bytes(self, path: str) -> int:
+        """See base.Appliance. As the test has it, else what is never used up."""
+        if self._find(path) is None:
+            raise errors.ApplianceFailed(detail=f"{path}: no such file")
+        return self.room_bytes
 
     def truncate(self, path: str) -> None:
         """See base.Appliance."""
@@ -133,20 +149,33 @@ class MemoryAppliance:
 
     def digests(self, directory: str) -> base.Digests:
         """See base.Appliance."""
+        found = self._below(directory)
+        return base.Digests(
+            by_path={path: hashlib.sha256(content).hexdigest() for path, content in found[: base.MOST_DIGESTED_FILES]},
+            is_cut=len(found) > base.MOST_DIGESTED_FILES,
+        )
+
+    def mentions(self, directory: str, words: Sequence[str]) -> base.Mentions:
+        """See base.Appliance."""
+        found = self._below(directory)
+        named = {
+            path: tuple(word for word in words if word.encode() in content or word in path)
+            for path, content in found[: base.MOST_DIGESTED_FILES]
+        }
+        return base.Mentions(
+            by_path={path: here for path, here in named.items() if here}, is_cut=len(found) > base.MOST_DIGESTED_FILES
+        )
+
+    def _below(self, directory: str) -> list[tuple[str, bytes]]:
+        """Files and links below, with their contents or targets."""
         top = self._find(directory)
         if top is None or self._nodes[top] is not _DIRECTORY:
-            return base.Digests(by_path={})
+            return []
         inside = top.rstrip("/") + "/"
         targets = {path: target.encode() for path, target in self._links.items()}
         found = {path: node for path, node in (self._nodes | targets).items() if node is not None}
         below = sorted(path for path in found if path.startswith(inside))
-        return base.Digests(
-            by_path={
-                f"{directory.rstrip('/')}/{path[len(inside) :]}": hashlib.sha256(found[path]).hexdigest()
-                for path in below[: base.MOST_DIGESTED_FILES]
-            },
-            is_cut=len(below) > base.MOST_DIGESTED_FILES,
-        )
+        return [(f"{directory.rstrip('/')}/{path[len(inside) :]}", found[path]) for path in below]
 
     def registry_value(self, hive: str, key: Sequence[str], name: str) -> str | None:
         """See base.Appliance."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from estampe import errors
@@ -72,6 +74,29 @@ class MountedGuest:
             self._require_file(path)
         with guest_errors(path):
             self._handle.write(path, text.encode())
+
+    def read_bytes(self, path: str) -> bytes:
+        """See base.Appliance. By a file, as one message of the appliance holds 4 MiB."""
+        self._require_file(path)
+        with guest_errors(path), tempfile.NamedTemporaryFile() as file:
+            if self._handle.filesize(path) > base.MOST_READ_BYTES:
+                raise errors.ApplianceFailed(detail=f"{path} is too large to read")
+            self._handle.download(path, file.name)
+            return Path(file.name).read_bytes()
+
+    def write_bytes(self, path: str, data: bytes) -> None:
+        """See base.Appliance."""
+        self._require_file(path)
+        with guest_errors(path), tempfile.NamedTemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            self._handle.upload(file.name, path)
+
+    def free_bytes(self, path: str) -> int:
+        """See base.Appliance."""
+        with guest_errors(path):
+            told = self._handle.statvfs(path)
+        return int(told["bavail"]) * int(told["frsize"])
 
     def truncate(self, path: str) -> None:
         """See base.Appliance."""
@@ -148,6 +173,21 @@ class MountedGuest:
         with guest_errors(directory):
             place: str = self._handle.realpath(directory)
             return tree_digests.read(lambda path: self._handle.tar_out(place, path), directory.rstrip("/"))
+
+    def mentions(self, directory: str, words: Sequence[str]) -> base.Mentions:
+        """See base.Appliance. By the same stream as `digests`."""
+        if not self.is_dir(directory):
+            return base.Mentions(by_path={})
+        with guest_errors(directory):
+            place: str = self._handle.realpath(directory)
+            told = tree_digests.read(
+                lambda path: self._handle.tar_out(place, path), directory.rstrip("/"), tree_digests.search(words)
+            )
+        found = {
+            path: tuple(word for word in words if word in here.splitlines() or word in path)
+            for path, here in told.by_path.items()
+        }
+        return base.Mentions(by_path={path: here for path, here in found.items() if here}, is_cut=told.is_cut)
 
     def registry_value(self, hive: str, key: Sequence[str], name: str) -> str | None:
         """See base.Appliance."""

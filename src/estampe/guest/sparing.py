@@ -57,6 +57,19 @@ class Sparing:
         if not self.is_spared(path):
             self._appliance.write(path, text)
 
+    def read_bytes(self, path: str) -> bytes:
+        """See base.Appliance."""
+        return self._appliance.read_bytes(path)
+
+    def write_bytes(self, path: str, data: bytes) -> None:
+        """See base.Appliance."""
+        if not self.is_spared(path):
+            self._appliance.write_bytes(path, data)
+
+    def free_bytes(self, path: str) -> int:
+        """See base.Appliance."""
+        return self._appliance.free_bytes(path)
+
     def truncate(self, path: str) -> None:
         """See base.Appliance."""
         if not self.is_spared(path):
@@ -99,6 +112,10 @@ class Sparing:
     def digests(self, directory: str) -> base.Digests:
         """See base.Appliance."""
         return self._appliance.digests(directory)
+
+    def mentions(self, directory: str, words: Sequence[str]) -> base.Mentions:
+        """See base.Appliance."""
+        return self._appliance.mentions(directory, words)
 
     def registry_value(self, hive: str, key: Sequence[str], name: str) -> str | None:
         """See base.Appliance."""

@@ -1,12 +1,16 @@
-"""Digests of a tree that comes as a tar stream: read as it comes, with bounds, and nothing of it kept."""
+"""What is told of each file of a tree that comes as a tar stream: read as it comes, with bounds, and nothing of it kept.
+
+By default its digest; what a search tells is which words stand in it.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import tarfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from typing import IO, Final
 
@@ -16,14 +20,40 @@ from estampe.guest import base, text
 _PIECE_BYTES: Final = 256 * 1024
 
 
-def read(send: Callable[[str], None], top: str) -> base.Digests:
-    """Digests of what `send` writes as tar into the file it is given, with paths below `top`.
+Look = Callable[[IO[bytes]], str]  # what is told of one file
+
+
+def digest(content: IO[bytes]) -> str:
+    """SHA-256, hexadecimal."""
+    found = hashlib.sha256()
+    while piece := content.read(_PIECE_BYTES):
+        found.update(piece)
+    return found.hexdigest()
+
+
+def search(words: Sequence[str]) -> Look:
+    """Those that stand in the content, each in a line; words may lie across two pieces."""
+    sought = {word: word.encode() for word in words}
+    longest = max((len(word) for word in sought.values()), default=0)
+
+    def look(content: IO[bytes]) -> str:
+        found, before = set(), b""
+        while piece := content.read(_PIECE_BYTES):
+            before = before[-longest:] + piece
+            found |= {word for word, plain in sought.items() if plain in before}
+        return "\n".join(word for word in words if word in found)
+
+    return look
+
+
+def read(send: Callable[[str], None], top: str, look: Look = digest) -> base.Digests:
+    """What `look` tells of what `send` writes as tar into the file it is given, with paths below `top`.
 
     When a bound is reached the pipe is closed: `send` then fails, which is expected. Raises: what `send` raises before that,
     errors.ApplianceFailed where it was no tar.
     """
     ours, theirs = os.pipe()
-    reader = _Reader(ours, top)
+    reader = _Reader(ours, top, look)
     thread = threading.Thread(target=reader.run, name="tree-digests", daemon=True)
     thread.start()
     failure: Exception | None = None
@@ -44,8 +74,8 @@ def read(send: Callable[[str], None], top: str) -> base.Digests:
 class _Reader:
     """Reads in a thread of its own, so that the sender need not know where the stream ends."""
 
-    def __init__(self, fd: int, top: str) -> None:
-        self._fd, self._top = fd, top
+    def __init__(self, fd: int, top: str, look: Look) -> None:
+        self._fd, self._top, self._look = fd, top, look
         self._members = self._bytes = 0
         self.by_path: dict[str, str] = {}
         self.is_cut = False
@@ -69,18 +99,14 @@ class _Reader:
                 self.is_cut = True
                 return
             if member.isreg() or member.issym() or member.islnk():
-                self.by_path[self._path(member.name)] = self._digest(tar, member)
+                self.by_path[self._path(member.name)] = self._told(tar, member)
 
     def _path(self, name: str) -> str:
         return text.plain(f"{self._top}/{PurePosixPath(name)}")
 
-    def _digest(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    def _told(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
         if member.islnk():  # a further name of a file that came before
             return self.by_path.get(self._path(member.linkname), "")
         if member.issym():
-            return hashlib.sha256(member.linkname.encode(errors="surrogateescape")).hexdigest()
-        content: IO[bytes] | None = tar.extractfile(member)
-        digest = hashlib.sha256()
-        while content is not None and (piece := content.read(_PIECE_BYTES)):
-            digest.update(piece)
-        return digest.hexdigest()
+            return self._look(io.BytesIO(member.linkname.encode(errors="surrogateescape")))
+        return self._look(tar.extractfile(member) or io.BytesIO())

@@ -165,6 +165,13 @@ class DeployRequest(wire.Request):
     )
     is_grown: bool = True
     is_shrunk: bool = False
+    is_renewed: Annotated[
+        bool,
+        pydantic.Field(
+            description="new UUIDs of file systems, partitions and LVM for each server, where all can follow"
+        ),
+    ] = False
+    vtpm: Literal["fresh", "keep"] | None = None
     left_out: list[wire.Target] = pydantic.Field(default_factory=list, max_length=64)
     new_volumes: list[NewVolumeRequest] = pydantic.Field(default_factory=list, max_length=16)
 
@@ -196,6 +203,8 @@ class DeployRequest(wire.Request):
             grown=tuple(self.grown),
             is_grown=self.is_grown,
             is_shrunk=self.is_shrunk,
+            is_renewed=self.is_renewed,
+            vtpm=self.vtpm,
             left_out=tuple(self.left_out),
             new_volumes=tuple(volume.to_domain() for volume in self.new_volumes),
         )

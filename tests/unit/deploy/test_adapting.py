@@ -135,6 +135,23 @@ def test_servers_with_an_array_have_a_launch_each(stocked, content):
     ]  # fmt: skip
 
 
+def test_servers_that_get_uuids_of_their_own_have_a_launch_each_though_they_read_a_seed(stocked):
+    stocked.succeed(deploy(stocked, name="ci", count=2, is_renewed=True, volume_sizes=None))
+    assert stocked.adapter.adaptations == [adjustment.Adaptation(renewed="ci-1"), adjustment.Adaptation(renewed="ci-2")]
+    assert [step for step in stocked.steps if step.startswith(("adapt", "apply"))] == [
+        "adapt ci-1", "adapt ci-2", "apply ci-1", "apply ci-2"
+    ]  # fmt: skip
+
+
+def test_a_plan_tells_of_new_uuids_and_they_are_refused_where_nothing_is_known_of_who_names_them(stocked):
+    told = plan(stocked, is_renewed=True).final_configuration
+    assert [line for line in told if line.startswith("UUIDs: of file systems")] != []
+    assert not any(line.startswith("UUIDs") for line in plan(stocked).final_configuration)
+    with_layout(stocked, kind="freebsd", seed_reader="nuageinit")
+    with pytest.raises(errors.GuestLacks, match=r"--renew-uuids.*freebsd"):
+        plan(stocked, is_renewed=True, volume_sizes=None)
+
+
 @pytest.mark.parametrize("event", ["begin", "inside", "end"])
 @pytest.mark.parametrize("step", ["adapt", "apply new", "define"])
 def test_a_kill_at_any_new_step_loses_nothing(stocked, step, event):

@@ -8,7 +8,7 @@ from estampe import errors
 from estampe.deploy import means as ways
 from estampe.deploy import request as requests
 from estampe.deploy import wish as wishes
-from estampe.model import configuration, final, guest, record
+from estampe.model import final, guest, record
 from estampe.virt import base as virt
 
 MAC = "52:54:00:aa:bb:01"
@@ -136,14 +136,6 @@ def test_what_a_seed_says_is_told_and_what_its_reader_cannot_take():
 def test_a_sealed_guest_makes_its_identity_anew():
     assert "machine-id and SSH host keys" in {change.what for change in told(template())}
     assert "machine-id and SSH host keys" not in {change.what for change in told(template(is_sealed=False))}
-
-
-def test_a_tpm_is_fresh_and_that_its_keys_cannot_be_kept_is_said():
-    tpm = configuration.LeftOut(what="TPM (emulator)", why="its secrets belong to this one server")
-    (change,) = [each for each in told(template(left_out=(tpm,))) if each.what == "TPM"]
-    assert (change.outcome, change.detail) == (final.Outcome.LEFT, "a fresh, empty one")
-    assert "cannot be kept" in change.why
-    assert "TPM" not in {each.what for each in told(template())}
 
 
 def test_the_full_names_of_several_servers_have_their_own_host_names():

@@ -72,6 +72,12 @@ def test_a_file_system_on_the_whole_volume_needs_no_table():
     assert [action.do for action in made.actions] == ["shrink-file-system", "check-file-system"]
 
 
+def test_btrfs_keeps_what_the_kernel_wants_at_least():
+    with pytest.raises(errors.VolumeTooSmall, match=f"{257 * MIB} bytes"):
+        shrink(found(content="btrfs", device="vda", used=MIB), 200 * MIB)
+    assert shrink(found(content="btrfs", device="vda", used=MIB), 257 * MIB).actions[0].size_bytes == 257 * MIB
+
+
 def test_lvm_with_one_ext4_shrinks_from_the_inside_out():
     root = layouts.LogicalVolume(name="root", size_bytes=6 * GIB, kind="linear", content="ext4")
     group = layouts.VolumeGroup(

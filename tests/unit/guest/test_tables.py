@@ -2,6 +2,7 @@
 
 import itertools
 import subprocess
+import uuid
 
 import hypothesis
 import pytest
@@ -55,6 +56,35 @@ def test_a_gpt_keeps_all_but_places_and_its_backup_moves_to_the_new_end(tmp_path
         assert "Caution" not in told.stdout + told.stderr
     # The protective record covers the whole volume, as far as 32 bits go.
     assert int.from_bytes(device.read(446 + 12, 4), "little") == device.size_bytes // sector_bytes - 1
+
+
+@pytest.mark.parametrize("sector_bytes", [512, 4096])
+def test_a_gpt_gets_new_guids_and_keeps_all_else_its_end_too(tmp_path, sector_bytes):
+    device = tables.FileDevice(tmp_path / "volume", 64, sector_bytes=sector_bytes)
+    device.make(GPT)
+    table_before, before = device.partitions()
+    disk, third = uuid.uuid4(), uuid.uuid4()
+    gpt.read(device).renew(disk, {3: third})
+    table, after = device.partitions()
+    assert device.verify() == []
+    assert table == table_before | {"label-id": str(disk).upper()}
+    assert after == before | {3: before[3] | {"uuid": str(third).upper()}}
+    header = device.read(sector_bytes, 64)
+    device.grow(200)
+    gpt.read(device).renew(None, {2: disk})
+    assert device.read(sector_bytes, 64)[24:] == header[24:]  # its backup stays: the guest's first boot grows it
+    assert device.partitions()[1][2]["uuid"] == str(disk).upper()
+
+
+def test_an_mbr_gets_a_new_signature_and_keeps_all_else(tmp_path):
+    device = tables.FileDevice(tmp_path / "volume", 64)
+    device.make("label: dos\nlabel-id: 0x1234abcd\n1: start=1MiB, size=8MiB, type=83, bootable\n")
+    before = device.partitions()
+    sector = device.read(0, 512)
+    mbr.read(device).renew(0xFEEDF00D)
+    after = device.partitions()
+    assert after == (before[0] | {"label-id": "0xfeedf00d"}, before[1])
+    assert device.read(0, 440) + device.read(444, 68) == sector[:440] + sector[444:]
 
 
 def test_a_gpt_whose_backup_alone_moves(tmp_path):

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import dataclasses
 import struct
+import uuid
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -25,6 +26,7 @@ _HEADER: Final = struct.Struct("<8sIIIIQQQQ16sQIII")
 _SIGNATURE: Final = b"EFI PART"
 _LARGEST_ENTRIES_BYTES: Final = 1024 * 1024  # 16 KiB as a rule; whatever claims more is no table to work on
 _PLACE: Final = struct.Struct("<QQ")
+_GUID_AT: Final = 16  # of an entry: behind the type
 _PLACE_AT: Final = 32  # of an entry: behind the two GUIDs
 _MBR_RECORD: Final = struct.Struct("<B3sB3sII")
 _MBR_RECORDS_AT: Final = 446
@@ -84,6 +86,16 @@ class GptTable:
             self._write(header.entries_lba, bytes(self._entries))
             self._write(header.own_lba, header.pack(self._sector))
         self._write_protective(last)
+
+    def renew(self, disk: uuid.UUID | None, partitions: Mapping[int, uuid.UUID]) -> None:
+        """Write it with these GUIDs; all else, and where it ends, stays."""
+        for number, guid in partitions.items():
+            at = (number - 1) * self._header.entry_bytes + _GUID_AT
+            self._entries[at : at + 16] = guid.bytes_le
+        if disk is not None:
+            self._header = dataclasses.replace(self._header, disk_guid=disk.bytes_le)
+        last = min(self._header.other_lba, self._device.size_bytes // self._device.sector_bytes - 1)
+        self.write((), end_bytes=(last + 1) * self._device.sector_bytes)
 
     def _put(self, place: adjustment.Place, last_usable: int) -> None:
         size = self._header.entry_bytes

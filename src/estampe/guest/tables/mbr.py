@@ -18,6 +18,7 @@ from estampe.guest.tables import base
 from estampe.model import adjustment
 
 _RECORD: Final = struct.Struct("<B3sB3sII")
+_DISK_SIGNATURE_AT: Final = 440
 _RECORDS_AT: Final = 446
 _SIGNATURE: Final = b"\x55\xaa"
 _EXTENDED: Final = frozenset({0x05, 0x0F, 0x85})
@@ -70,6 +71,12 @@ class MbrTable:
             self._write_chain(extended)
         packed = {number: record.pack(0) for number, record in self.primaries.items()}
         self.device.write(0, _with_records(self.sector, packed))
+
+    def renew(self, signature: int) -> None:
+        """Write it with this disk signature; all else stays."""
+        at = slice(_DISK_SIGNATURE_AT, _DISK_SIGNATURE_AT + 4)
+        self.sector = self.sector[: at.start] + signature.to_bytes(4, "little") + self.sector[at.stop :]
+        self.device.write(0, self.sector)
 
     def _put(self, place: adjustment.Place) -> None:
         first, sectors = place.start_bytes // self.device.sector_bytes, place.size_bytes // self.device.sector_bytes
