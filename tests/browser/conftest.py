@@ -65,12 +65,13 @@ def _spread(made: towns.Town) -> None:
 @pytest.fixture(scope="session")
 def url(town: towns.Town) -> Iterator[str]:
     """Where the console is served."""
-    with _serving(town) as served:
+    with serving(town.served, town.settings.run_directory / "estampe.sock") as served:
         yield served
 
 
 @contextlib.contextmanager
-def _serving(town: towns.Town) -> Iterator[str]:
+def serving(app: server.Application, socket_path: Path) -> Iterator[str]:
+    """The daemon's own HTTP servers in a thread."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -83,7 +84,7 @@ def _serving(town: towns.Town) -> Iterator[str]:
 
     def run() -> None:
         server.serve(
-            town.served, socket_path=town.settings.run_directory / "estampe.sock", group=None, stop_deadline_seconds=2, on_ready=tell,
+            app, socket_path=socket_path, group=None, stop_deadline_seconds=2, on_ready=tell,
             endpoint=tcp.Endpoint(host="127.0.0.1", port=port),
         )  # fmt: skip
 

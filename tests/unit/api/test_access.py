@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import fastapi
+import httpx
 import pytest
 import site_under_test
 import sqlalchemy as sa
@@ -27,7 +28,7 @@ from estampe import errors
 from estampe.api import access_table, app, gate, peer, services
 from estampe.capture import request as capture
 from estampe.db import schema
-from estampe.model import access, account, inventory, listing, operation, session, visibility
+from estampe.model import access, account, inventory, listing, operation, session, terminal, visibility
 
 _PASSWORD = "correct horse battery"
 _ROLES = ("nobody", "viewer", "operator", "owner", "cloud operator")
@@ -44,7 +45,12 @@ def _described() -> dict[str, tuple[str, str, dict[str, Any]]]:
     }
 
 
-_ROUTES = _described()
+# What the description cannot hold: OpenAPI knows no WebSockets.
+_SOCKETS = {
+    "open_screen": ("WEBSOCKET", "/v1/servers/{reference}/screen", {}),
+    "open_serial_console": ("WEBSOCKET", "/v1/servers/{reference}/serial", {}),
+}
+_ROUTES = _described() | _SOCKETS
 
 
 class Things:
@@ -89,6 +95,7 @@ class Things:
 
 _BODIES: dict[str, Callable[[Things], dict[str, Any]]] = {
     "stop_server": lambda _: {},
+    "create_serial_ticket": lambda _: {},
     "assign_server": lambda things: {"account": things.account},
     "start_capture": lambda things: {"server": things.server},
     "plan_capture": lambda things: {"server": things.server},
@@ -131,6 +138,7 @@ _OBJECTS = {
 }  # fmt: skip
 _SHIPPED = {"get_profile"}  # the same for everybody: nothing of it is anybody's
 _OF_OTHERS = {"hide_template", "unhide_template"}  # only what another account shares is hidden
+_TERMINALS = {"create_screen_ticket", "create_serial_ticket", *_SOCKETS}
 _TRASHED = {"restore_template", "purge_template"}
 _ENDS_AN_ACCOUNT = {"delete_account", "suspend_account"}  # which other tests here still need
 
@@ -273,6 +281,7 @@ class World:
             headers["authorization"] = f"Bearer {self._key(role, is_spare=name == 'sign_out')}"
         if body is None and "requestBody" in route:
             body = _BODIES[name](things)
+<<<<<<< HEAD
         asked.cookies.clear()
         return asked.request(
             method,
@@ -281,10 +290,42 @@ class World:
             headers={**headers, **more_headers},
             params=query or _QUERIES.get(name, lambda _: None)(things),
         )
+=======
+        if method == "WEBSOCKET":
+            return _opened(asked, _filled(path, things), {**headers, **more_headers})
+        with testclient.TestClient(asked, raise_server_exceptions=False) as http:
+            return http.request(
+                method,
+                _filled(path, things),
+                json=body,
+                headers={**headers, **more_headers},
+                params=query or _QUERIES.get(name, lambda _: None)(things),
+            )
+>>>>>>> screen
+
+    def sit_down(self, things: Things) -> Things:
+        """At a server that is on, and has a screen and a serial console."""
+        name = f"{things.server}-on"
+        self.site.host.start(self.site.host.add_server(name, has_terminals=True))
+        self.services.servers.assign(name, self.acme.id)
+        return dataclasses.replace(things, server=name)
 
     def entries(self) -> int:
         with self.site.db.read() as connection:
             return connection.execute(sa.select(sa.func.count()).select_from(schema.audit_entries)).scalar_one()
+
+
+def _opened(asked: Any, path: str, headers: dict[str, str]) -> Any:
+    """The answer to opening a WebSocket, with a ticket where the same person is given one."""
+    with testclient.TestClient(asked, raise_server_exceptions=False) as http:
+        given = http.post(path, json={} if path.endswith("/serial") else None, headers=headers)
+        offered = terminal.offered(given.json().get("ticket", "none"))
+        try:
+            with http.websocket_connect(path, subprotocols=offered, headers=headers) as session:
+                assert session.receive_bytes()
+        except testclient.WebSocketDenialResponse as refused:
+            return refused
+        return httpx.Response(101)
 
 
 def _filled(path: str, things: Things) -> str:
@@ -379,7 +420,13 @@ def test_who_may_gets_what_is_its_own(world: World, name: str, role: str) -> Non
     if name == "unshare_template":
         world.share(world.acme, things.template, "globex")
     if name in _OF_OTHERS:
+<<<<<<< HEAD
         things = things.but(template=world.share(world.globex, world.foreign_shared, "acme"))
+=======
+        things = dataclasses.replace(things, template=world.share(world.globex, world.foreign_shared, "acme"))
+    if name in _TERMINALS:
+        things = world.sit_down(things)
+>>>>>>> screen
     if name == "watch_operation":
         things = world.end(world.acme, things)
     if name == "add_member":
@@ -409,7 +456,10 @@ def test_every_route_has_a_rule_and_every_rule_a_route() -> None:
 
 
 def test_whatever_is_not_read_is_a_change() -> None:
-    begins_nothing = {"plan_capture", "plan_deployment", "start_oidc_command"}  # which show what would be
+    # They show what would be, or lead to what is audited itself.
+    begins_nothing = {
+        "plan_capture", "plan_deployment", "start_oidc_command", "create_screen_ticket", "create_serial_ticket",
+    }  # fmt: skip
     changing = {name for name, (method, _path, _route) in _ROUTES.items() if method != "GET"} - begins_nothing
     changing.add("finish_oidc")  # a browser is sent there
     assert {name for name, rule in access_table.RULES.items() if rule.is_change} == changing

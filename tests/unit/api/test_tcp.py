@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 from starlette import testclient, types
-from tests.unit.api import fakes, serving
+from tests.unit.api import fakes, people, serving
 
 from estampe import errors
 from estampe.api import peer, tcp
 from estampe.client import client
+from estampe.model import account, terminal
 
 _ROOT = Path(__file__).parents[3]
 
@@ -144,6 +145,23 @@ def test_the_daemon_answers_by_tls_and_lets_nobody_in(tmp_path: Path, certificat
             pytest.raises(errors.DaemonUnavailable, match="verify"),
         ):
             daemon.get_health()
+
+
+def test_a_screen_comes_by_tls_to_who_shows_a_key(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    port, world = _free_port(), fakes.World()
+    world.reset()
+    endpoint = tcp.parse(f"127.0.0.1:{port}", certificate=certificate[0], key=certificate[1])
+    key = people.office().bundle.keys.make(
+        account_id=account.DEFAULT_ACCOUNT_ID, user_id=None, name="ci", role=account.Role.OPERATOR,
+        is_cloud_operator=False, created_by="x", expires_at=None,
+    ).key  # fmt: skip
+    with (
+        serving.serving(world, tmp_path / "estampe.sock", endpoint=endpoint),
+        client.Client(url=f"https://127.0.0.1:{port}", ca=certificate[0], key=key) as daemon,
+        daemon.open_terminal("web-01", terminal.Kind.SCREEN) as opened,
+    ):
+        assert next(iter(opened)) == b"RFB 003.008\n"
+    world.terminals.close()
 
 
 def test_tls_older_than_1_2_is_refused(certificate: tuple[Path, Path]) -> None:

@@ -39,6 +39,14 @@ def alice(town: towns.Town) -> Iterator[reader.Reader]:
 
 
 @pytest.fixture
+def victor(town: towns.Town) -> Iterator[reader.Reader]:
+    """A viewer of acme."""
+    with reader.Reader(town) as opened:
+        assert opened.sign_in("victor", account=None).status_code == 303
+        yield opened
+
+
+@pytest.fixture
 def gina(town: towns.Town) -> Iterator[reader.Reader]:
     """An owner of globex."""
     with reader.Reader(town) as opened:
