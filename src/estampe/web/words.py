@@ -131,8 +131,9 @@ PHASES: Final[Mapping[str, str]] = {
     "making the copy durable": _("Making the copy durable"),
     "giving the server its power state back": _("Giving the server its power state back"),
     "inspecting, sealing and trimming the copy": _("Inspecting, sealing and trimming the copy"),
-    "storing what sealing changed": _("Storing what sealing changed"),
+    "storing what was found and what sealing changed": _("Storing what was found and what sealing changed"),
     "storing the manifest": _("Storing the manifest"),
+    "adapting volumes": _("Adapting the volumes"),
     "creating volumes": _("Creating volumes"),
     "configuring": _("Configuring"),
     "confirming from inside the guest": _("Waiting for an answer from inside the guest"),
@@ -143,6 +144,9 @@ PHASES_OF: Final[Mapping[str, str]] = {
     "copying": _("Copying %(what)s"),
     "restoring": _("Restoring %(what)s"),
     "zeroing": _("Clearing the rest of %(what)s"),
+    "adapting volumes:": _("Adapting the volumes: %(what)s"),
+    "adapting the volumes of": _("Adapting the volumes of %(what)s"),
+    "applying what was adapted to": _("Applying what was adapted to %(what)s"),
     "waiting to give the server its power state back:": _("Waiting to give the server its power state back: %(what)s"),
 }
 

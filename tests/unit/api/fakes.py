@@ -26,6 +26,7 @@ from estampe.model import (
     characteristics,
     configuration,
     difference,
+    growth,
     guest,
     inventory,
     layout,
@@ -223,6 +224,7 @@ class World:
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     asked_for: list[uuid.UUID] = field(default_factory=list)  # the accounts whose servers were listed
     keys: dict[str, idempotency.Claim] = field(default_factory=dict)
+    samples: int = 3  # of the store's growth
     unreadable: tuple[manifests.Unreadable, ...] = ()
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -264,6 +266,7 @@ class World:
             templates=Templates(self),
             operations=Operations(self),
             storage=Storage(self),
+            growth=Growth(self),
             idempotency=Keys(self),
             readiness=Readiness(self),
             life=Life(self),
@@ -810,6 +813,22 @@ class Storage:
     def sweep(self, owner_id: uuid.UUID, *, is_dry_run: bool, grace_seconds: float | None) -> operation.Operation:
         self.world.note("sweep", is_dry_run, grace_seconds)
         return self.world.begin(operation.Kind.SWEEP, "the store", {"is_dry_run": is_dry_run})
+
+
+@dataclass
+class Growth:
+    world: World
+
+    def history(self, *, days: int) -> list[growth.Sample]:
+        self.world.note("growth", days)
+        return [
+            growth.Sample(
+                at=NOW - datetime.timedelta(days=30 - 10 * nth), templates=nth + 1, logical_bytes=12 * (nth + 1) * GIB,
+                data_bytes=5 * (nth + 1) * GIB, distinct_bytes=3 * (nth + 1) * GIB, stored_bytes=(nth + 1) * GIB,
+                orphan_bytes=0, chunks=1024 * (nth + 1), available_bytes=(100 - nth) * GIB,
+            )
+            for nth in range(self.world.samples)
+        ]  # fmt: skip
 
 
 @dataclass
