@@ -26,6 +26,7 @@ from estampe.model import (
     characteristics,
     configuration,
     difference,
+    final,
     growth,
     guest,
     inventory,
@@ -224,6 +225,7 @@ class World:
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     asked_for: list[uuid.UUID] = field(default_factory=list)  # the accounts whose servers were listed
     keys: dict[str, idempotency.Claim] = field(default_factory=dict)
+    reports: dict[str, tuple[final.Change, ...]] = field(default_factory=dict)  # of deployed servers, by name
     samples: int = 3  # of the store's growth
     unreadable: tuple[manifests.Unreadable, ...] = ()
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -371,6 +373,7 @@ class Servers:
             configuration=None if self.world.problem else a_configuration(),
             addresses=("192.0.2.10/24",),
             problem=self.world.problem,
+            report=self.world.reports.get(reference),
         )
 
     def start(self, owner_id: uuid.UUID, reference: str) -> server_views.ServerView:
