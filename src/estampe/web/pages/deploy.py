@@ -22,7 +22,7 @@ FORMATS: Final = ("raw", "qcow2")
 SEEDS: Final = tuple(each.value for each in final.SeedFormat)
 KINDS: Final = ("ext4", "xfs", "btrfs", "vfat", "ntfs", "swap")  # of file systems that a new volume may get
 _NAMES: Final = (
-    "name", "count", "cpus", "memory_bytes", "hostname", "fqdn", "search", "ssh_keys", "password_hash", "admin_password",
+    "name", "count", "cpus", "memory_bytes", "hostname", "fqdn", "search", "ssh_keys",
     "users", "timezone", "commands", "user_data", "seed_format", "pool", "volume_format", "grown", "left_out", "new_volumes",
 )  # fmt: skip
 _OF_INTERFACE: Final = ("network", "addresses", "gateways", "dns", "routes", "mac")
@@ -42,6 +42,7 @@ async def _facts(view: page.View) -> dict[str, Any]:
     recorded = 1 if manifest is None else len(manifest.configuration.interfaces)
     interfaces = range(min(_MOST_INTERFACES, max(1, recorded)))
     rows = range(_ROWS)
+    is_windows = manifest is not None and manifest.guest is not None and manifest.guest.kind == _WINDOWS
     return {
         "template": detail.template,
         "volumes": volumes,
@@ -49,7 +50,7 @@ async def _facts(view: page.View) -> dict[str, Any]:
         "rows": rows,
         "otherwise": resources.otherwise(manifest, detail.template.characteristics),
         "growable": {} if manifest is None else layout.growable(layout.draw(manifest)),
-        "is_windows": manifest is not None and manifest.guest is not None and manifest.guest.kind == _WINDOWS,
+        "is_windows": is_windows,
         "formats": FORMATS,
         "seeds": SEEDS,
         "kinds": KINDS,
@@ -57,7 +58,8 @@ async def _facts(view: page.View) -> dict[str, Any]:
             *_NAMES, *(f"volume_sizes.{each.target}" for each in volumes),
             *(f"interfaces.{nth}.{name}" for nth in interfaces for name in _OF_INTERFACE),
             *(f"new_volumes.{nth}.{name}" for nth in rows for name in _OF_VOLUME),
-            *(f"users.{nth}.{name}" for nth in rows for name in _OF_USER),
+            *(f"users.{nth}.{name}" for nth in rows for name in _OF_USER if name != "password_hash" or not is_windows),
+            "admin_password" if is_windows else "password_hash",
         ),
     }  # fmt: skip
 
