@@ -29,7 +29,7 @@ from estampe.api import services as api_services
 from estampe.capture import copying, estimate, finish, offline
 from estampe.capture import service as capture_service
 from estampe.capture import workflow as capture_workflow
-from estampe.catalogue import contents, housekeeping, life, lineage, profiles, sharing, storage
+from estampe.catalogue import contents, growth, housekeeping, life, lineage, profiles, sharing, storage
 from estampe.catalogue import retention as catalogue_retention
 from estampe.catalogue import service as catalogue_service
 from estampe.db import accounts as account_rows
@@ -46,6 +46,7 @@ from estampe.db import (
     servers,
     templates,
 )
+from estampe.db import growth as growth_rows
 from estampe.db import sharing as sharing_rows
 from estampe.deploy import adapting, confirm, resolve, seed
 from estampe.deploy import service as deploy_service
@@ -115,6 +116,7 @@ class Installation:
     engine: jobs.Engine
     rows: operations.Operations
     housekeeping: housekeeping.Housekeeping
+    growth: growth.GrowthService
     meter: metrics.Metrics
     audit: audit_rows.Audit
     keys: key_rows.ApiKeys
@@ -297,6 +299,10 @@ class _Ground:
         )
         return housekeeping.Housekeeping(life=lives, retention=rules)
 
+    def growth(self) -> growth.GrowthService:
+        """What counts the store from time to time."""
+        return growth.GrowthService(store=self.adapters.store, rows=growth_rows.Samples(self.adapters.db), now=self.now)
+
     def services(self, keeper: housekeeping.Housekeeping, store: storage.StorageService) -> api_services.Services:
         """What the API is a face of."""
         host, dispatcher = self.adapters.host, store.dispatcher
@@ -333,6 +339,7 @@ class _Ground:
             templates=catalogue_service.TemplateService(store=self.adapters.store, rows=self.templates),
             operations=dispatcher,
             storage=store,
+            growth=self.growth(),
             idempotency=idempotency.Keys(self.adapters.db),
             readiness=self._readiness(),
             life=keeper.life,
@@ -418,6 +425,7 @@ def wire(
         engine=adapters.engine,
         rows=ground.operations,
         housekeeping=keeper,
+        growth=ground.growth(),
         meter=meter,
         audit=audit_rows.Audit(adapters.db),
         keys=key_rows.ApiKeys(adapters.db),
@@ -516,7 +524,7 @@ def serve(settings: config.Settings) -> None:
             site = web_app.create(api, public_origin=origin)
             collector.set_aside()
             _log.info("serving", socket=str(settings.socket), listen=settings.listen)
-            with _housekeeping(installation).running():
+            with _housekeeping(installation).running(), _growth(installation).running():
                 api_server.serve(site, socket_path=settings.socket, group=settings.group, endpoint=endpoint)
         finally:
             _log.info("stopping")
@@ -536,6 +544,14 @@ def _housekeeping(installation: Installation) -> periodic.Periodic:
     return periodic.Periodic(
         installation.housekeeping.tend, name="housekeeping", interval_seconds=housekeeping.INTERVAL_SECONDS
     )
+
+
+def _growth(installation: Installation) -> periodic.Periodic:
+    """In a thread of its own: counting a large store takes minutes, and purges need not wait for it."""
+    return periodic.Periodic(
+        installation.growth.sample, name="growth", interval_seconds=growth.INTERVAL_SECONDS,
+        first_seconds=growth.FIRST_SECONDS,
+    )  # fmt: skip
 
 
 def _leave() -> None:

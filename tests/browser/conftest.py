@@ -19,9 +19,11 @@ from tests.unit.web import town as towns
 from estampe import errors
 from estampe.api import server, tcp
 from estampe.db import schema
-from estampe.model import operation
+from estampe.deploy import request as deploy
+from estampe.model import growth, operation
 
 _READY_SECONDS = 30
+MIB = 1024**2
 GIB = 1024**3
 
 
@@ -47,7 +49,23 @@ def _fill(made: towns.Town) -> None:
         made.failed.id, operation.State.FAILED, at=made.site.today,
         error=errors.NoSpace(where="pool 'fast'", needed="40 GiB", available="3.1 GiB").to_record(),
     )  # fmt: skip
+    made.services.deployments.start(made.acme.id, deploy.DeployRequest(template="web@3", name="shop-02"))
+    made.site.run()
+    _count(made)
     made.services.accounts.set_quota(made.acme.id, {"templates": 40, "cpus": 32, "stored_bytes": 4 * GIB})
+
+
+def _count(made: towns.Town) -> None:
+    """The store, as it was counted every week of half a year."""
+    for nth in range(26):
+        data, stored = (int((base + step * nth**1.3) * GIB) for base, step in ((40, 3.1), (14, 0.6)))
+        made.site.installation.growth.rows.add(
+            growth.Sample(
+                at=made.site.today - datetime.timedelta(days=182 - 7 * nth), templates=4 + nth, logical_bytes=4 * data,
+                data_bytes=data, distinct_bytes=data // 2, stored_bytes=stored, orphan_bytes=0, chunks=stored // MIB,
+                available_bytes=400 * GIB - stored,
+            )
+        )  # fmt: skip
 
 
 def _spread(made: towns.Town) -> None:

@@ -71,7 +71,7 @@ def test_a_deployment_is_planned_while_it_is_typed(open_console, town: towns.Tow
     sync_api.expect(button).to_have_count(0)
     opened.page.get_by_label("Memory").fill("1 GiB")
     opened.page.get_by_label("How many").fill("1")
-    opened.page.get_by_label("Name", exact=True).fill("typed-01")
+    opened.page.locator("#field-name").fill("typed-01")
     sync_api.expect(opened.page.locator("#plan")).to_contain_text("typed-01")
     sync_api.expect(opened.page.locator("#problem-memory_bytes")).to_be_empty()
     button.click()

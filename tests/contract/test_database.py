@@ -17,6 +17,7 @@ from estampe import errors
 from estampe.db import (
     accounts,
     database,
+    growth,
     idempotency,
     operations,
     retention,
@@ -26,6 +27,7 @@ from estampe.db import (
     templates,
 )
 from estampe.model import account, characteristics, listing, operation, server, template
+from estampe.model import growth as growth_model
 from estampe.model import retention as retention_model
 
 OWNER = account.DEFAULT_ACCOUNT_ID
@@ -1334,3 +1336,26 @@ def test_a_released_key_is_free(keys):
     claim(keys)
     keys.release(OWNER, "k")
     assert claim(keys).is_new
+
+
+# --- samples of the store ---------------------------------------------------------------------------------------------
+
+
+def _sample(at, **more):
+    figures = dict.fromkeys(
+        ("logical_bytes", "data_bytes", "distinct_bytes", "stored_bytes", "orphan_bytes", "chunks"), 2**50
+    )
+    return growth_model.Sample(at=at, templates=3, **(figures | {"available_bytes": None} | more))
+
+
+def test_samples_are_kept_by_their_moments_and_dropped_by_them(db):
+    rows = growth.Samples(db)
+    assert (rows.find_last(), rows.moments(), rows.list(since=NOON)) == (None, [], [])
+    first, second = _sample(NOON), _sample(later(3600), available_bytes=7)
+    for each in (second, _sample(NOON, chunks=1), first):  # of one moment the last one stays
+        rows.add(each)
+    assert rows.list(since=NOON) == [first, second]
+    assert rows.list(since=later(1)) == [second]
+    assert (rows.find_last(), rows.moments()) == (second.at, [NOON, second.at])
+    rows.remove([NOON, later(5)])
+    assert rows.moments() == [second.at]

@@ -75,6 +75,7 @@ RULES: Final[Mapping[str, access.Rule]] = {
     "watch_operation": _read(),
     "cancel_operation": _change(),
     "get_usage": _OPERATOR_READ,  # what the store holds for all accounts
+    "get_growth": _OPERATOR_READ,
     "start_check": _OPERATOR_CHANGE,
     "start_sweep": _OPERATOR_CHANGE,
     "get_health": _OPEN,

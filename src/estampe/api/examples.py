@@ -221,6 +221,7 @@ FIELDS: Final[dict[str, Any]] = {
     "Operation.subject": "web-01",
     "Progress.phase": "copying vda",
     # the store
+    "StoreSample.at": "2026-11-23T12:00:00Z",
     "TemplateUsage.name": "web",
     "Unreadable.error": "manifest c1a0b4d2 is damaged: it is too short; run `estampe store check`",
     # the daemon

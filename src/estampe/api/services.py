@@ -27,6 +27,7 @@ from estampe.model import (
     api_key,
     audit,
     characteristics,
+    growth,
     inventory,
     listing,
     oidc,
@@ -338,6 +339,13 @@ class StorageService(Protocol):
         """Begin to remove what no template names and is older than the grace (None: the configured one)."""
 
 
+class GrowthService(Protocol):
+    """How the store grows."""
+
+    def history(self, *, days: int) -> Sequence[growth.Sample]:
+        """What it held during so many days until now, the oldest first."""
+
+
 class IdempotencyKeys(Protocol):
     """What creates were asked for under which key, and what was answered."""
 
@@ -551,6 +559,7 @@ class Services:
     templates: TemplateService
     operations: OperationService
     storage: StorageService
+    growth: GrowthService
     idempotency: IdempotencyKeys
     readiness: ReadinessService
     life: LifeService

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import fastapi
 
 from estampe import errors
@@ -16,6 +18,12 @@ router = fastapi.APIRouter(prefix="/store", tags=["store"], route_class=gate.Rou
 def get_usage(services: given.Services) -> store.Usage:
     """What the store holds, and for which templates."""
     return store.Usage.model_validate(services.storage.usage())
+
+
+@router.get("/growth")
+def get_growth(services: given.Services, query: Annotated[store.GrowthQuery, fastapi.Query()]) -> store.Growth:
+    """What the store held over time."""
+    return store.Growth.model_validate({"samples": services.growth.history(days=query.days)})
 
 
 @router.post(

@@ -33,6 +33,30 @@ def show_usage(form: output.Option = output.Output.TABLE) -> None:
         terminal.say(_usage(usage))
 
 
+@app.command("growth")
+def show_growth(
+    days: Annotated[int, typer.Option("--days", min=1, max=3660, help="How far back.")] = 30,
+    form: output.Option = output.Output.TABLE,
+) -> None:
+    """Show what the store held over time: it is counted every six hours, and of what is older a day's or a week's first count is kept.
+
+    \b
+    Examples:
+      estampe store growth
+      estampe store growth --days 365 --output json
+    """
+    from estampe.client import client
+
+    with client.Client() as daemon:
+        growth = daemon.get_growth(days=days)
+    if form is output.Output.JSON:
+        terminal.document(growth)
+    elif growth.samples:
+        terminal.say(_growth(growth))
+    else:
+        terminal.say(["nothing was counted in that time"])
+
+
 @app.command("check")
 def check_store(
     sample: Annotated[
@@ -102,6 +126,31 @@ def _raise_if_damaged(report: dict[str, Any]) -> None:
         hurt = {template for chunk in damaged for template in chunk.get("templates", [])}
         hurt |= {manifest.get("template_id") for manifest in unreadable}
         raise errors.StoreDamaged(chunks=len(damaged), manifests=len(unreadable), templates=len(hurt))
+
+
+def _growth(growth: store.Growth) -> list[str]:
+    columns = [
+        text.Column("AT"),
+        text.Column("TEMPLATES", is_right=True),
+        text.Column("SIZE", is_right=True),
+        text.Column("DATA", is_right=True),
+        text.Column("STORED", is_right=True),
+        text.Column("OF NO TEMPLATE", is_right=True),
+        text.Column("FREE", is_right=True),
+    ]
+    rows = [
+        (
+            each.at.isoformat(" ", "minutes"),
+            each.templates,
+            units.format_bytes(each.logical_bytes),
+            units.format_bytes(each.data_bytes),
+            units.format_bytes(each.stored_bytes),
+            units.format_bytes(each.orphan_bytes),
+            summary.size(each.available_bytes),
+        )
+        for each in growth.samples
+    ]
+    return text.table(columns, rows)
 
 
 def _usage(usage: store.Usage) -> list[str]:

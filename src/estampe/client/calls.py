@@ -466,6 +466,11 @@ def get_usage() -> Call[store.Usage]:
     return Call(read=store.Usage.model_validate_json, method="GET", path="/store/usage", timeout_seconds=_PLAN_SECONDS)
 
 
+def get_growth(*, days: int) -> Call[store.Growth]:
+    """What the store held during so many days until now."""
+    return Call(read=store.Growth.model_validate_json, method="GET", path="/store/growth", query={"days": days})
+
+
 def start_check(request: store.CheckRequest, *, idempotency_key: str | None = None) -> Call[operation.Operation]:
     """Begin to verify the store."""
     return _create("/store/check", request, idempotency_key)

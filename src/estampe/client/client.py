@@ -84,6 +84,7 @@ class Routes:
     cancel_operation = Ask(calls.cancel_operation)
 
     get_usage = Ask(calls.get_usage)
+    get_growth = Ask(calls.get_growth)
     start_check = Ask(calls.start_check)
     start_sweep = Ask(calls.start_sweep)
 

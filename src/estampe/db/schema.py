@@ -397,3 +397,17 @@ audit_entries: Final = sa.Table(
     sa.Column("request_id", sa.Text, nullable=True),
     sa.Index(None, "account_id", "at"),
 )
+
+store_samples: Final = sa.Table(
+    "store_samples",
+    metadata,
+    sa.Column("at", UtcDateTime, primary_key=True),
+    sa.Column("templates", sa.Integer, nullable=False),
+    sa.Column("logical_bytes", sa.BigInteger, nullable=False),
+    sa.Column("data_bytes", sa.BigInteger, nullable=False),
+    sa.Column("distinct_bytes", sa.BigInteger, nullable=False),
+    sa.Column("stored_bytes", sa.BigInteger, nullable=False),
+    sa.Column("orphan_bytes", sa.BigInteger, nullable=False),
+    sa.Column("chunks", sa.BigInteger, nullable=False),
+    sa.Column("available_bytes", sa.BigInteger, nullable=True),
+)

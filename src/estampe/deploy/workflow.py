@@ -125,7 +125,7 @@ class DeployWorkflow:
         name: str,
         made: dict[str, virt.PoolVolume],
     ) -> None:
-        work.progress.phase(f"applying to {name} what was adapted")
+        work.progress.phase(f"applying what was adapted to {name}")
         server = next(server for server in resolved.servers if server.name == name)
         place = self._adapted(work, launch)
         for volume in server.volumes:

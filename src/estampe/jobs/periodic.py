@@ -15,7 +15,7 @@ _STOP_SECONDS: Final = 5.0
 class Periodic:
     """Calls `work` again and again until it is stopped, `interval_seconds` between an end and the next begin.
 
-    It does not call it at once: whoever starts it has done the first round.
+    It does not call it at once: whoever starts it has done the first round, or has it wait `first_seconds` only.
     """
 
     def __init__(
@@ -24,18 +24,22 @@ class Periodic:
         *,
         name: str,
         interval_seconds: float,
+        first_seconds: float | None = None,
         wait: Callable[[float], bool] | None = None,
     ) -> None:
         """`wait` sleeps so many seconds, and returns True, at once, where it is time to end."""
         self._work = work
         self._name = name
         self._interval_seconds = interval_seconds
+        self._first_seconds = interval_seconds if first_seconds is None else first_seconds
         self._stopping = threading.Event()
         self._wait = wait or self._stopping.wait
 
     def run(self) -> None:
         """The thread's body."""
-        while not self._wait(self._interval_seconds):
+        seconds = self._first_seconds
+        while not self._wait(seconds):
+            seconds = self._interval_seconds
             try:
                 self._work()
             except Exception:  # noqa: BLE001 - the edge of a thread: one bad round must not be the last one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import uuid
 from typing import Annotated
 
@@ -42,6 +43,32 @@ class TemplateSpace(wire.Answer):
     data_bytes: int
     stored_bytes: int
     unique_bytes: int
+
+
+class GrowthQuery(wire.Query):
+    """How far back."""
+
+    days: Annotated[int, pydantic.Field(ge=1, le=3660)] = 365
+
+
+class StoreSample(wire.Answer):
+    """What the store held at a moment; the fields are those of its usage."""
+
+    at: datetime.datetime
+    templates: int
+    logical_bytes: int
+    data_bytes: int
+    distinct_bytes: int
+    stored_bytes: int
+    orphan_bytes: int
+    chunks: int
+    available_bytes: int | None
+
+
+class Growth(wire.Answer):
+    """Samples, the oldest first: one each six hours of the last month, one a day of the last two years, one a week before."""
+
+    samples: list[StoreSample]
 
 
 class Unreadable(wire.Answer):

@@ -17,8 +17,9 @@ from estampe.web import page
 # Does it; gives the page to go to, None for the thing's own.
 Act = Callable[[page.View, str], Awaitable[str | None]]
 _REFUSALS: Final = (
-    errors.Invalid, errors.Conflict, errors.Unavailable, errors.SignInRefused, errors.RoleDenied, errors.AccountNotFound,
-    errors.UserNotFound, errors.MemberNotFound, errors.ApiKeyNotFound,
+    errors.Invalid, errors.Conflict, errors.Unavailable, errors.SignInRefused, errors.RoleDenied, errors.TemplateNotOwned,
+    errors.PublishingNotAllowed, errors.AccountSuspended, errors.AccountNotFound, errors.UserNotFound,
+    errors.MemberNotFound, errors.ApiKeyNotFound, errors.ShareNotFound,
 )  # fmt: skip
 
 
@@ -39,5 +40,6 @@ class Acts:
         try:
             goal = await act(view, reference)
         except _REFUSALS as error:
-            return view.refused(self.template, error, **await self.facts(view, reference), refused=name)
+            facts = await self.facts(view, reference)
+            return view.refused(self.template, error, **facts, refused=name, typed=view.form)
         return view.redirect(goal or self.address(reference), notice=view.gettext(said))

@@ -166,11 +166,23 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
         _("%(text)s is not a size."),
         _("Write a whole number with its unit, as 512MiB or 40GiB."),
     ),
-    errors.VolumeTooSmall.code: (
-        _("Volume %(volume)s cannot be made smaller than it is in the template."),
-        _("Ask for %(least)s or more."),
-    ),
+    errors.VolumeTooSmall.code: (_("Volume %(volume)s cannot be %(asked)s."), _("Ask for %(least)s or more.")),
     errors.BelowLeast.code: (_("This is less than the template needs: %(what)s."), _("Ask for %(least)s or more.")),
+    errors.VolumeNotFound.code: (_("There is no volume %(volume)s here."), _("There are: %(known)s.")),
+    errors.CannotGrow.code: (
+        _("%(what)s cannot be given more space."),
+        _("Choose something else to grow (%(known)s), or leave the space of larger volumes unused."),
+    ),
+    errors.GuestLacks.code: (
+        _("The guest of this template cannot do that: it has no %(what)s."),
+        _("Leave that wish out, or deploy a template whose guest has it."),
+    ),
+    errors.InventoryNotFound.code: (
+        _("What is installed in this template is not known."),
+        _(
+            "Its guest could not be inspected, or it was captured by an earlier version. Capture the server again to know it."
+        ),
+    ),
     errors.NoDeployableVersion.code: (
         _("No version of template %(template)s can be deployed."),
         _("Enable or restore one, or choose another template."),
@@ -235,7 +247,7 @@ _FAMILIES: Final[Mapping[type[errors.EstampeError], tuple[str, str]]] = {
 _SAID_BY_TITLE: Final = frozenset(_WORDS) - {
     errors.InvalidRequest.code, errors.TemplateStateForbids.code, errors.ManifestCorrupt.code, errors.OidcAnswerRefused.code,
     errors.CrossSiteRefused.code, errors.OidcUnavailable.code, errors.ServerStateForbids.code, errors.ServerChanged.code,
-    errors.VolumeLocked.code, errors.InvalidName.code, errors.HypervisorUnavailable.code,
+    errors.VolumeLocked.code, errors.VolumeTooSmall.code, errors.InvalidName.code, errors.HypervisorUnavailable.code,
 }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from starlette import responses
 
 from estampe import errors
 from estampe.model import operation as operations
-from estampe.schemas import operation, wire
+from estampe.schemas import wire
 from estampe.web import advice, forms, page
 
 AGAIN: Final = "again"  # in the address: the operation whose request fills the form
@@ -26,7 +26,8 @@ _KEY: Final = "key"
 # Errors that are one field's fault, beside those that name it themselves.
 _FIELDS: Final[Mapping[str, str]] = {
     errors.NameInUse.code: "name", errors.InvalidName.code: "name", errors.PoolNotFound.code: "pool",
-    errors.NetworkNotFound.code: "interfaces.0.network",
+    errors.NetworkNotFound.code: "interfaces.0.network", errors.CannotGrow.code: "grown",
+    errors.VolumeNotFound.code: "grown",
 }  # fmt: skip
 # What the services call a field, in an error that names it, where the form has another name for it.
 _SERVICES_WORDS: Final[Mapping[str, str]] = {
@@ -34,7 +35,7 @@ _SERVICES_WORDS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 _BELONG_TO_THE_FORM: Final = (
     errors.Invalid, errors.Conflict, errors.Unsupported, errors.Corrupt, errors.PoolNotFound, errors.NetworkNotFound,
-    errors.ProfileNotFound, errors.NoDeployableVersion,
+    errors.ProfileNotFound, errors.NoDeployableVersion, errors.VolumeNotFound,
 )  # fmt: skip
 
 _Request = TypeVar("_Request", bound=wire.Request)
@@ -49,7 +50,8 @@ class Guided(Generic[_Request]):
     facts: Callable[[page.View], Awaitable[dict[str, Any]]]  # what the page shows; `names` are the form's fields
     read: Callable[[page.View, Mapping[str, Any]], _Request]  # the form as a request; raises errors.InvalidRequest
     foresee: Callable[[page.View, _Request], Awaitable[Any]]
-    start: Callable[[page.View, _Request, str | None], Awaitable[operation.Operation]]
+    start: Callable[[page.View, _Request, str | None], Awaitable[str]]  # does it; gives the page to go to
+    said: str | None = None  # by that page
 
     async def show(self, view: page.View, filled: forms.Form, facts: Mapping[str, Any]) -> responses.Response:
         """The form; with scripts it asks for its plan by itself."""
@@ -69,10 +71,10 @@ class Guided(Generic[_Request]):
         """Begin it, and go where it is followed."""
         facts = await self.facts(view)
         try:
-            begun = await self.start(view, self.read(view, facts), view.form.optional(_KEY))
+            goal = await self.start(view, self.read(view, facts), view.form.optional(_KEY))
         except _BELONG_TO_THE_FORM as error:
             return self._refused(view, error, facts)
-        return view.redirect(f"/operations/{begun.id}")
+        return view.redirect(goal, notice=None if self.said is None else view.gettext(self.said))
 
     def _parts(self, filled: forms.Form) -> dict[str, Any]:
         return {"filled": filled, "key": str(uuid.uuid4()), "plan_template": self.beside, "plan": None, "marked": {}}
@@ -101,13 +103,26 @@ async def request_of(view: page.View, kind: operations.Kind) -> Mapping[str, Any
 def _marked(error: errors.EstampeError, names: Sequence[str], view: page.View) -> dict[str, str]:
     """What is wrong, by the field that it is wrong in."""
     if isinstance(error, errors.InvalidRequest):
-        named, said = str(error.facts["field"]), str(error.facts["problem"])
-        field = _SERVICES_WORDS.get(named, named)
+        field, said = _worded(str(error.facts["field"])), str(error.facts["problem"])
     else:
         told = advice.of(error, view.language)
         field, said = _field_of(error), f"{told.title} {told.what_next}"
-    fitting = [name for name in names if field == name or field.startswith(f"{name}.")]
+    if field not in names and f"recommended.{field}" in names:
+        field = f"recommended.{field}"
+    fitting = [name for name in names if field == name or field.startswith((f"{name}.", f"{name} "))]
     return {max(fitting, key=len): said} if fitting else {}
+
+
+def _worded(named: str) -> str:
+    """The form's name for what the API calls a field: `memory`, `least.volumes.vda`."""
+    if named in _SERVICES_WORDS:
+        return _SERVICES_WORDS[named]
+    group, dot, rest = named.partition(".")
+    if group not in {"least", "recommended"}:
+        return named
+    first, _dot, target = rest.partition(".")
+    words = {"memory": "memory_bytes", "volumes": f"volume_sizes.{target}"}
+    return f"{group}{dot}{words.get(first, rest)}"
 
 
 def _field_of(error: errors.EstampeError) -> str:

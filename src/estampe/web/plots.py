@@ -63,11 +63,11 @@ def accumulate(added: Iterable[tuple[datetime.datetime, int]]) -> list[Moment]:
     return moments
 
 
-def curve(moments: Sequence[Moment], *, end: datetime.datetime) -> Curve | None:
-    """From the first moment to `end`; None where there is nothing to draw."""
+def curve(moments: Sequence[Moment], *, end: datetime.datetime, above: int = 0) -> Curve | None:
+    """From the first moment to `end`; None where there is nothing to draw. Curves of one plot have the same value `above` them."""
     if not moments:
         return None
-    begin, highest = moments[0].at, ceiling(max(each.value for each in moments))
+    begin, highest = moments[0].at, ceiling(max(above, *(each.value for each in moments)))
     seconds = max(1.0, (end - begin).total_seconds())
 
     def across(at: datetime.datetime) -> int:

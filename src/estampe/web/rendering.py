@@ -46,6 +46,9 @@ def _environment(language: languages.Language) -> jinja2.Environment:
         "percent": language.percent,
         "duration": language.duration,
         "day": language.date,
+        "content": lambda kind: language.gettext(words.CONTENTS.get(kind, kind)),
+        "setting": lambda name: language.gettext(words.SETTINGS.get(name, name)),
+        "setting_value": lambda value: _setting(value, language),
         "phase": lambda name: words.of_phase(name, language),
         "document": _document,
         "moment": lambda at: _moment(at, language),
@@ -54,6 +57,13 @@ def _environment(language: languages.Language) -> jinja2.Environment:
         "action": lambda name: language.gettext(words.of_action(name)),
     }
     return made
+
+
+def _setting(value: Any, language: languages.Language) -> str:
+    """A tuned setting's value: words of libvirt stay as they are."""
+    if isinstance(value, bool):
+        return language.gettext(words.YES if value else words.NO)
+    return language.gettext(words.PER_CPU) if value == words.CPUS else str(value)
 
 
 def _document(value: Any) -> str:

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Mapping
 from typing import Final
 
-from estampe.model import account, audit, operation, power, template, visibility
+from estampe.model import account, audit, difference, final, layout, operation, power, template, visibility
 from estampe.web import languages
 from estampe.web.languages import _
 
@@ -43,6 +43,18 @@ WORDS: Final[Mapping[type[enum.StrEnum], Mapping[enum.StrEnum, str]]] = {
         power.PowerState.PAUSED: _("paused"),
         power.PowerState.STOPPING: _("shutting down"),
     },
+    difference.Kind: {
+        difference.Kind.ADDED: _("added"),
+        difference.Kind.REMOVED: _("removed"),
+        difference.Kind.CHANGED: _("changed"),
+    },
+    final.Outcome: {final.Outcome.DONE: _("done"), final.Outcome.LEFT: _("left as it was")},
+    final.Means: {
+        final.Means.SEED: _("by the seed that its first boot reads"),
+        final.Means.APPLIANCE: _("written into its volumes before the first boot"),
+        final.Means.HYPERVISOR: _("by the hypervisor alone"),
+        final.Means.FIRST_BOOT: _("by the guest's first boot itself"),
+    },
     operation.Kind: {
         operation.Kind.CAPTURE: _("Capture"),
         operation.Kind.DEPLOY: _("Deployment"),
@@ -57,6 +69,32 @@ WORDS: Final[Mapping[type[enum.StrEnum], Mapping[enum.StrEnum, str]]] = {
         operation.State.CANCELLED: _("cancelled"),
     },
 }
+# What lies on a partition, where its technical name says little.
+CONTENTS: Final[Mapping[str, str]] = {
+    layout.UNKNOWN: _("not known"),
+    layout.ENCRYPTED: _("encrypted (LUKS)"),
+    layout.PHYSICAL_VOLUME: _("part of a volume group (LVM)"),
+    "swap": _("swap space"),
+}
+# Tuned settings, by their fields.
+SETTINGS: Final[Mapping[str, str]] = {
+    "bus": _("Bus of the volumes"),
+    "queues": _("Queues of the volumes"),
+    "cache": _("Cache of the volumes"),
+    "io": _("Input and output of the volumes"),
+    "discard": _("Discard of freed space"),
+    "io_threads": _("Threads for input and output"),
+    "cpu": _("CPU"),
+    "firmware": _("Firmware"),
+    "network_model": _("Network card"),
+    "network_queues": _("Queues of the network"),
+    "rng": _("Random numbers of the host"),
+    "balloon": _("Memory balloon"),
+}
+CPUS: Final = "cpus"
+PER_CPU: Final = _("one per CPU")
+YES: Final = _("yes")
+NO: Final = _("no")
 # Nouns, so that they need not agree with anything in languages where participles do.
 ACTIONS: Final[Mapping[str, str]] = {
     "start_capture": _("Capture"),
@@ -135,8 +173,9 @@ PHASES: Final[Mapping[str, str]] = {
     "making the copy durable": _("Making the copy durable"),
     "giving the server its power state back": _("Giving the server its power state back"),
     "inspecting, sealing and trimming the copy": _("Inspecting, sealing and trimming the copy"),
-    "storing what sealing changed": _("Storing what sealing changed"),
+    "storing what was found and what sealing changed": _("Storing what was found and what sealing changed"),
     "storing the manifest": _("Storing the manifest"),
+    "adapting volumes": _("Adapting the volumes"),
     "creating volumes": _("Creating volumes"),
     "configuring": _("Configuring"),
     "confirming from inside the guest": _("Waiting for an answer from inside the guest"),
@@ -147,6 +186,9 @@ PHASES_OF: Final[Mapping[str, str]] = {
     "copying": _("Copying %(what)s"),
     "restoring": _("Restoring %(what)s"),
     "zeroing": _("Clearing the rest of %(what)s"),
+    "adapting volumes:": _("Adapting the volumes: %(what)s"),
+    "adapting the volumes of": _("Adapting the volumes of %(what)s"),
+    "applying what was adapted to": _("Applying what was adapted to %(what)s"),
     "waiting to give the server its power state back:": _("Waiting to give the server its power state back: %(what)s"),
 }
 

@@ -27,6 +27,8 @@ from estampe.model import (
     characteristics,
     configuration,
     difference,
+    final,
+    growth,
     guest,
     inventory,
     layout,
@@ -226,6 +228,8 @@ class World:
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     asked_for: list[uuid.UUID] = field(default_factory=list)  # the accounts whose servers were listed
     keys: dict[str, idempotency.Claim] = field(default_factory=dict)
+    reports: dict[str, tuple[final.Change, ...]] = field(default_factory=dict)  # of deployed servers, by name
+    samples: int = 3  # of the store's growth
     unreadable: tuple[manifests.Unreadable, ...] = ()
     changed: threading.Condition = field(default_factory=threading.Condition)
     terminals: fake_terminals.FakeTerminals = field(default_factory=fake_terminals.FakeTerminals)
@@ -270,6 +274,7 @@ class World:
             templates=Templates(self),
             operations=Operations(self),
             storage=Storage(self),
+            growth=Growth(self),
             idempotency=Keys(self),
             readiness=Readiness(self),
             life=Life(self),
@@ -374,6 +379,7 @@ class Servers:
             configuration=None if self.world.problem else a_configuration(),
             addresses=("192.0.2.10/24",),
             problem=self.world.problem,
+            report=self.world.reports.get(reference),
         )
 
     def start(self, owner_id: uuid.UUID, reference: str) -> server_views.ServerView:
@@ -841,6 +847,22 @@ class Storage:
     def sweep(self, owner_id: uuid.UUID, *, is_dry_run: bool, grace_seconds: float | None) -> operation.Operation:
         self.world.note("sweep", is_dry_run, grace_seconds)
         return self.world.begin(operation.Kind.SWEEP, "the store", {"is_dry_run": is_dry_run})
+
+
+@dataclass
+class Growth:
+    world: World
+
+    def history(self, *, days: int) -> list[growth.Sample]:
+        self.world.note("growth", days)
+        return [
+            growth.Sample(
+                at=NOW - datetime.timedelta(days=30 - 10 * nth), templates=nth + 1, logical_bytes=12 * (nth + 1) * GIB,
+                data_bytes=5 * (nth + 1) * GIB, distinct_bytes=3 * (nth + 1) * GIB, stored_bytes=(nth + 1) * GIB,
+                orphan_bytes=0, chunks=1024 * (nth + 1), available_bytes=(100 - nth) * GIB,
+            )
+            for nth in range(self.world.samples)
+        ]  # fmt: skip
 
 
 @dataclass

@@ -281,8 +281,9 @@ class World:
             headers["authorization"] = f"Bearer {self._key(role, is_spare=name == 'sign_out')}"
         if body is None and "requestBody" in route:
             body = _BODIES[name](things)
-<<<<<<< HEAD
         asked.cookies.clear()
+        if method == "WEBSOCKET":
+            return _opened(asked, _filled(path, things), {**headers, **more_headers})
         return asked.request(
             method,
             _filled(path, things),
@@ -290,42 +291,29 @@ class World:
             headers={**headers, **more_headers},
             params=query or _QUERIES.get(name, lambda _: None)(things),
         )
-=======
-        if method == "WEBSOCKET":
-            return _opened(asked, _filled(path, things), {**headers, **more_headers})
-        with testclient.TestClient(asked, raise_server_exceptions=False) as http:
-            return http.request(
-                method,
-                _filled(path, things),
-                json=body,
-                headers={**headers, **more_headers},
-                params=query or _QUERIES.get(name, lambda _: None)(things),
-            )
->>>>>>> screen
 
     def sit_down(self, things: Things) -> Things:
         """At a server that is on, and has a screen and a serial console."""
         name = f"{things.server}-on"
         self.site.host.start(self.site.host.add_server(name, has_terminals=True))
         self.services.servers.assign(name, self.acme.id)
-        return dataclasses.replace(things, server=name)
+        return things.but(server=name)
 
     def entries(self) -> int:
         with self.site.db.read() as connection:
             return connection.execute(sa.select(sa.func.count()).select_from(schema.audit_entries)).scalar_one()
 
 
-def _opened(asked: Any, path: str, headers: dict[str, str]) -> Any:
+def _opened(http: testclient.TestClient, path: str, headers: dict[str, str]) -> Any:
     """The answer to opening a WebSocket, with a ticket where the same person is given one."""
-    with testclient.TestClient(asked, raise_server_exceptions=False) as http:
-        given = http.post(path, json={} if path.endswith("/serial") else None, headers=headers)
-        offered = terminal.offered(given.json().get("ticket", "none"))
-        try:
-            with http.websocket_connect(path, subprotocols=offered, headers=headers) as session:
-                assert session.receive_bytes()
-        except testclient.WebSocketDenialResponse as refused:
-            return refused
-        return httpx.Response(101)
+    given = http.post(path, json={} if path.endswith("/serial") else None, headers=headers)
+    offered = terminal.offered(given.json().get("ticket", "none"))
+    try:
+        with http.websocket_connect(path, subprotocols=offered, headers=headers) as session:
+            assert session.receive_bytes()
+    except testclient.WebSocketDenialResponse as refused:
+        return refused
+    return httpx.Response(101)
 
 
 def _filled(path: str, things: Things) -> str:
@@ -420,13 +408,9 @@ def test_who_may_gets_what_is_its_own(world: World, name: str, role: str) -> Non
     if name == "unshare_template":
         world.share(world.acme, things.template, "globex")
     if name in _OF_OTHERS:
-<<<<<<< HEAD
         things = things.but(template=world.share(world.globex, world.foreign_shared, "acme"))
-=======
-        things = dataclasses.replace(things, template=world.share(world.globex, world.foreign_shared, "acme"))
     if name in _TERMINALS:
         things = world.sit_down(things)
->>>>>>> screen
     if name == "watch_operation":
         things = world.end(world.acme, things)
     if name == "add_member":

@@ -408,6 +408,15 @@ def test_usage_is_told(http: testclient.TestClient, world: fakes.World) -> None:
     assert "too short" in told["unreadable"][0]["error"]
 
 
+def test_growth_is_told(http: testclient.TestClient, world: fakes.World) -> None:
+    told = http.get("/v1/store/growth?days=90").json()
+    assert [each["stored_bytes"] for each in told["samples"]] == [fakes.GIB, 2 * fakes.GIB, 3 * fakes.GIB]
+    assert http.get("/v1/store/growth").status_code == 200
+    assert world.calls == [("growth", 90), ("growth", 365)]
+    for days in ("0", "3661", "x"):
+        assert http.get(f"/v1/store/growth?days={days}").status_code == 400
+
+
 def test_check_and_sweep_begin(http: testclient.TestClient, world: fakes.World) -> None:
     assert http.post("/v1/store/check", json={"sample": 0.05}).json()["kind"] == "check"
     assert http.post("/v1/store/sweep", json={"is_dry_run": True, "grace_seconds": 3600}).json()["kind"] == "sweep"

@@ -70,6 +70,7 @@ _CAPTURED = {
         ("profile show linux-database", ["host-passthrough", "native", "page cache"]),
         ("deploy web web-02 --dry-run", ["queues of volume vda: 2", "CPU: host-passthrough asked, maximum given (no KVM)", "web pages"]),
         ("deploy web web-02 --dry-run", ["40 GiB", "bridge:br0", "machine type: pc-q35-8.0 -> pc-q35-7.2", "host name by seed"]),
+        ("store growth --days 90", ["OF NO TEMPLATE", "36 GiB", "98 GiB"]),
         ("store usage", ["24 GiB", "saved by deduplication", "4 GiB", "web@1", "100 GiB"]),
     ],
 )  # fmt: skip
@@ -120,6 +121,7 @@ def test_people_are_told(run: conftest.CommandLine, arguments: str, told: list[s
         ("deploy web web-02 --no-wait", "change_token"),
         ("operation list", "operations"),
         ("store usage", "distinct_bytes"),
+        ("store growth", "samples"),
         ("store check --no-wait", "id"),
         ("store sweep --dry-run --no-wait", "id"),
     ],
@@ -562,7 +564,7 @@ def test_every_command_has_help_with_examples(run_alone: conftest.CommandLine) -
         "template list", "template show", "template edit", "template delete", "template deprecate", "template disable",
         "template enable", "template restore", "template protect", "template unprotect", "template purge", "template servers",
         "retention set", "retention list", "retention remove", "retention apply", "operation list", "operation show",
-        "operation wait", "operation cancel", "store usage", "store check", "store sweep",
+        "operation wait", "operation cancel", "store usage", "store growth", "store check", "store sweep",
     ):  # fmt: skip
         result = run_alone(*arguments.split(), "--help")
         assert result.exit_code == 0

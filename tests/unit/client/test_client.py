@@ -42,6 +42,7 @@ def test_answers_are_typed(daemon: client.Client, world: fakes.World) -> None:
     assert (changed.tuned_for, changed.tuned.rng) == (None, True)
     assert daemon.get_profile(daemon.list_profiles().profiles[0].name).name == "linux-database"
     assert daemon.get_usage().chunks == 6144
+    assert [each.templates for each in daemon.get_growth(days=30).samples] == [1, 2, 3]
     assert daemon.start_check(store.CheckRequest()).kind is operation.Kind.CHECK
     assert daemon.start_sweep(store.SweepRequest()).kind is operation.Kind.SWEEP
     assert len(list(daemon.list_operations(states=[operation.State.RUNNING], kind=operation.Kind.SWEEP))) == 1

@@ -7,8 +7,9 @@ import pytest
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import accounts, database, migration, operations, quotas, servers, templates
+from estampe.db import accounts, database, growth, migration, operations, quotas, servers, templates
 from estampe.model import account, characteristics, operation, quota, template
+from estampe.model import growth as growth_model
 
 NOON = datetime.datetime(2026, 3, 1, 12, 0, tzinfo=datetime.UTC)
 
@@ -81,6 +82,18 @@ def test_data_of_the_first_schema_survives_to_the_newest(db, database_url):
     assert (found.revision, running.revision, running.request_id) == (1, 1, None)
     assert templates.Templates(db).edit(found.id, note="after the upgrade").revision == 2
     _check_accounts(db, ids)
+    _check_samples(db)
+
+
+def _check_samples(db):
+    """The table of 0009 comes empty, since the past was not counted, and takes what is counted from then on."""
+    rows = growth.Samples(db)
+    assert rows.moments() == []
+    told = growth_model.Sample(
+        at=NOON, templates=1, logical_bytes=100, data_bytes=50, distinct_bytes=50, stored_bytes=20, orphan_bytes=0, chunks=1, available_bytes=2**50,
+    )  # fmt: skip
+    rows.add(told)
+    assert rows.list(since=NOON) == [told]
 
 
 def _check_accounts(db, ids):

@@ -26,6 +26,12 @@ def test_it_waits_before_each_round_and_ends_when_told():
     assert waits.seconds == [60] * 4
 
 
+def test_the_first_round_may_come_sooner():
+    rounds, waits = [], Waits(2)
+    periodic.Periodic(lambda: rounds.append(1), name="x", interval_seconds=60, first_seconds=5, wait=waits).run()
+    assert waits.seconds == [5, 60, 60]
+
+
 def test_a_round_that_fails_is_not_the_last_one(caplog):
     rounds = []
 

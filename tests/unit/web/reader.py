@@ -39,7 +39,9 @@ class Page(parser.HTMLParser):
         return " ".join(" ".join(self._words).split())
 
     def form(self, action: str) -> dict[str, Any]:
-        return next(each for each in self.forms if each["action"] == action)
+        """To that address; one that is posted rather than one that searches."""
+        found = [each for each in self.forms if each["action"] == action]
+        return next((each for each in found if each["method"] == "post"), found[0])
 
 
 class Reader(testclient.TestClient):

@@ -10,7 +10,6 @@ from tests.unit.web import reader
 
 from estampe.schemas import template
 from estampe.web import layout
-from estampe.web.pages import template_actions
 
 MIB = 1024**2
 
@@ -81,19 +80,22 @@ def test_a_cursor_of_nowhere_is_told_and_not_followed(alice) -> None:
 def test_a_template_tells_what_it_is(alice) -> None:
     text = alice.open("/templates/web@3").text
     for told in (
-        "Packages 421", "Needs at least 2 CPUs 1 GiB of memory", "vda3 ext4 / ", "@2 active", "From server web-01",
+        "Packages 421", "Boot loader grub-efi", "Network is configured by systemd-networkd", "Init system systemd",
+        "yes, cloud-init (nocloud, config-drive)", "virtio-blk, virtio-scsi", "GPT", "Needs at least 2 CPUs 1 GiB of memory", "vda3 ext4 / ", "@2 active", "From server web-01",
         "globex may deploy", "emptied /etc/machine-id", "256 KiB of data in 4 chunks", "production",
     ):  # fmt: skip
         assert told in text, told
     logical = alice.open("/templates/db@1").text
-    assert "On logical volumes" in logical
-    assert "/dev/rl/root xfs" in logical
+    assert "Volume group rl" in logical
+    assert "on vda3" in logical
+    assert "rl/root xfs /" in logical
+    assert "part of a volume group (LVM)" in logical
 
 
 def test_what_it_takes_of_the_store_is_counted_on_demand(alice) -> None:
     page = alice.open("/templates/web@3")
     assert "/templates/web@3/-/usage" in page.links
-    assert "Needed by it alone 0 B" in alice.open("/templates/web@3/-/usage").text
+    assert re.search(r"Needed by it alone \d+ B", alice.open("/templates/web@3/-/usage").text)
 
 
 def test_a_viewer_is_offered_nothing_that_would_be_refused(town) -> None:
@@ -195,7 +197,6 @@ def test_anothers_template_is_hidden_and_shown_again(gina) -> None:
 
 def test_there_is_no_other_action(alice) -> None:
     assert alice.fill("/templates/web@3/-/explode").status_code == 404
-    assert all(said for _do, said in template_actions.ACTIONS.values())
 
 
 # --- the picture of the volumes -------------------------------------------------------------------------------------------
@@ -215,7 +216,7 @@ def _manifest(size_bytes: int, *systems: tuple[str, int, int | None]) -> templat
 
 def test_file_systems_are_drawn_to_scale_in_the_order_of_their_devices() -> None:
     drawn = layout.draw(_manifest(1000 * MIB, ("sda10", 100 * MIB, None), ("sda2", 500 * MIB, 250 * MIB)))
-    assert [(part.found.device, part.x, part.width, part.used_width) for part in drawn[0].parts] == [
+    assert [(part.device, part.x, part.width, part.used_width) for part in drawn[0].parts] == [
         ("sda2", 0, 500, 250), ("sda10", 500, 100, 0),
     ]  # fmt: skip
     assert drawn[0].data_width == 500
@@ -223,9 +224,68 @@ def test_file_systems_are_drawn_to_scale_in_the_order_of_their_devices() -> None
 
 def test_nothing_is_drawn_over_the_edge() -> None:
     drawn = layout.draw(_manifest(MIB, ("sda1", 10 * MIB, 20 * MIB), ("sda2", MIB, 0)))
-    assert [(part.x, part.width, part.used_width) for part in drawn[0].parts] == [(0, 1000, 1000)]
+    assert [(part.x, part.width, part.used_width) for part in drawn[0].parts] == [(0, 1000, 1000), (1000, 0, 0)]
 
 
 def test_what_lies_on_no_volume_directly_is_told_apart() -> None:
     manifest = _manifest(MIB, ("/dev/sda1", 10, 1), ("/dev/vg/root", 10, 1), ("sdab1", 10, 1))
     assert [each.device for each in layout.elsewhere(manifest)] == ["/dev/vg/root", "sdab1"]
+
+
+def _partition(number: int, start: int, size: int, content: str) -> template.Partition:
+    return template.Partition(
+        number=number, start_bytes=start * MIB, size_bytes=size * MIB, type="x", name=None, is_bootable=False,
+        is_logical=False, content=content, uuid=None,
+    )  # fmt: skip
+
+
+def _laid_out(*systems: tuple[str, int, int | None]) -> template.Manifest:
+    """An MBR volume with a partition, an extended one with a physical volume in it, and a gap; and the group on it."""
+    partitions = [
+        _partition(1, 100, 200, "ext4"),
+        _partition(2, 400, 600, "extended"),
+        _partition(5, 401, 599, "LVM2_member"),
+    ]
+    volume = template.VolumeLayout(
+        target="sda", size_bytes=1000 * MIB, sector_size_bytes=512, table="mbr", partitions=partitions, content=None
+    )
+    group = template.VolumeGroup(
+        name="vg0", extent_size_bytes=4 * MIB, free_bytes=100 * MIB, physical_volumes=["sda5"],
+        logical_volumes=[
+            template.LogicalVolume(name="data", size_bytes=300 * MIB, kind="linear", content="xfs"),
+            template.LogicalVolume(name="pool", size_bytes=100 * MIB, kind="thin-pool", content="unknown"),
+            template.LogicalVolume(name="thin", size_bytes=900 * MIB, kind="thin", content="ext4"),
+        ],
+    )  # fmt: skip
+    layouts = template.Layout(volumes=[volume], groups=[group])
+    return _manifest(1000 * MIB, *systems).model_copy(update={"layout": layouts})
+
+
+def test_partitions_are_drawn_where_they_lie_and_groups_below() -> None:
+    manifest = _laid_out(("sda1", 150 * MIB, 100 * MIB), ("/dev/vg0/data", 300 * MIB, 150 * MIB), ("md0", MIB, 0))
+    volume, group = layout.draw(manifest)
+    assert [(part.device, part.content, part.x, part.width, part.used_width) for part in volume.parts] == [
+        ("sda1", "ext4", 100, 200, 100), ("sda5", "LVM2_member", 401, 599, 0),
+    ]  # fmt: skip
+    assert (volume.table, group.name, group.lies_on, group.size_bytes) == ("mbr", "vg0", ["sda5"], 500 * MIB)
+    assert [(part.device, part.x, part.width, part.used_width) for part in group.parts] == [
+        ("vg0/data", 0, 600, 300), ("vg0/pool", 600, 200, 0), ("vg0/thin", 800, 0, 0),
+    ]  # fmt: skip
+    assert [each.device for each in layout.elsewhere(manifest)] == ["md0"]
+    assert list(layout.growable([volume, group])) == ["sda1", "lv:vg0/data", "lv:vg0/thin"]
+
+
+def test_a_volume_without_a_table_is_one_part_and_tells_all_that_is_mounted() -> None:
+    whole = template.VolumeLayout(
+        target="sda", size_bytes=1000, sector_size_bytes=512, table="none", partitions=[], content="btrfs"
+    )
+    manifest = _manifest(1000, ("sda", 1000, 10)).model_copy(
+        update={"layout": template.Layout(volumes=[whole], groups=[])}
+    )
+    assert manifest.guest is not None
+    manifest.guest.file_systems[0] = manifest.guest.file_systems[0].model_copy(
+        update={"mount_point": "/", "subvolumes": [template.Subvolume(path="@home", mount_point="/home")]}
+    )
+    (drawn,) = layout.draw(manifest)
+    (part,) = drawn.parts
+    assert (part.width, part.mount_points, drawn.table) == (1000, ["/", "/home"], None)

@@ -82,7 +82,7 @@ def test_a_plan_is_shown_and_nothing_has_happened(alice, wish, headers) -> None:
         ({"count": "many"}, "count", "must be a whole number"),
         ({"count": "101"}, "count", "must be less than or equal to 100"),
         ({"memory_bytes": "lots"}, "memory_bytes", "is not a size"),
-        ({"volume_sizes.vda": "1 KiB"}, "volume_sizes.vda", "cannot be made smaller"),
+        ({"volume_sizes.vda": "1 KiB"}, "volume_sizes.vda", "Volume vda cannot be 1 KiB"),
         ({"hostname": "-"}, "hostname", "cannot be a name here"),
         ({"ssh_keys": "ssh-ed25519 AAAA x"}, "ssh_keys", "not an OpenSSH public key in one line"),
         ({"ssh_keys": "ssh-ed25519 AAAA x\nnonsense"}, "ssh_keys", "must be one OpenSSH public key"),
@@ -131,6 +131,87 @@ def test_a_deployment_begins_and_is_followed(town, alice, fresh) -> None:
     assert "cloud-config" not in alice.get(operation_page).text
 
 
+def _asked(alice, operation_page: str) -> dict:
+    return alice.get(f"/v1{operation_page}").json()["request"]["deploy"]
+
+
+def test_advanced_wishes_are_asked_for_and_come_back_without_secrets(town, alice, fresh) -> None:
+    address = f"/templates/{fresh}@1/-/deploy"
+    fields = alice.open(address).form(address)["fields"] | {
+        "name": f"{fresh}-c", "interfaces.0.network": "lan", "interfaces.0.addresses": "192.0.2.10/24",
+        "interfaces.0.routes": "198.51.100.0/24 192.0.2.254\n203.0.113.0/24, 192.0.2.253", "interfaces.0.is_dhcp6": "yes",
+        "interfaces.0.mac": "52:54:00:00:00:09", "fqdn": f"{fresh}-c.example.org", "search": "example.org example.net",
+        "new_volumes.1.name": "data", "new_volumes.1.size_bytes": "4 MiB", "volume_sizes.vda": "4 MiB",
+        "timezone": "Europe/Paris", "seed_format": "nocloud",
+    }  # fmt: skip
+    fields.pop("is_grown")
+    begun = alice.post(address, data=fields)
+    assert begun.status_code == 303, reader.Page(begun.text).text
+    asked = _asked(alice, begun.headers["Location"])
+    (interface,) = asked["interfaces"]
+    assert interface["routes"] == [
+        {"destination": "198.51.100.0/24", "gateway": "192.0.2.254"}, {"destination": "203.0.113.0/24", "gateway": "192.0.2.253"},
+    ]  # fmt: skip
+    assert (interface["is_dhcp4"], interface["is_dhcp6"], asked["is_grown"]) == (False, True, False)
+    assert (asked["search"], asked["timezone"]) == (["example.org", "example.net"], "Europe/Paris")
+    assert [(each["name"], each["size_bytes"], each["kind"]) for each in asked["new_volumes"]] == [
+        ("data", 4 * MIB, None)
+    ]
+    town.site.run()
+    page = alice.open(f"{address}?again={begun.headers['Location'].rsplit('/', 1)[-1]}")
+    again = page.form(address)["fields"]
+    for name in ("interfaces.0.mac", "interfaces.0.is_dhcp6", "fqdn", "search", "timezone"):
+        assert again[name] == fields[name], name
+    assert again["new_volumes.0.name"] == "data"
+    assert "203.0.113.0/24 192.0.2.253" in page.text
+    assert "is_grown" not in again
+    assert "vdb" in alice.open(f"/servers/{fresh}-c").text
+
+
+def test_users_and_passwords_are_asked_for_and_never_in_a_page(town, alice, wish) -> None:
+    secret = "$6$saltsalt$" + "a" * 86
+    typed = wish | {
+        "password_hash": secret, "users.0.name": "ana", "users.0.groups": "docker, adm", "users.0.is_administrator": "yes",
+        "users.0.password_hash": secret, "users.0.shell": "/bin/bash", "commands": "touch /a\ntouch /b",
+    }  # fmt: skip
+    answer = alice.post(f"{DEPLOY}/plan", data=typed)
+    page = reader.Page(answer.text)
+    assert answer.status_code == 200, page.text
+    for told in ("ana (seed)", "password", "first-boot commands: 2"):
+        assert told in page.text, told
+    assert secret not in answer.text
+    insisting = [told["name"] for tag, told in page.tags if told.get("type") == "password" and "required" in told]
+    assert insisting == ["password_hash", "users.0.password_hash"]  # else it would be deployed without them
+    assert page.form(DEPLOY)["fields"]["users.0.name"] == "ana"
+
+
+@pytest.mark.parametrize(
+    ("typed", "field", "said"),
+    [
+        ({"interfaces.0.routes": "198.51.100.0/24"}, "interfaces.0.routes", "is not a network and a gateway"),
+        ({"interfaces.0.routes": "nonsense 192.0.2.1"}, "interfaces.0.routes", "must be"),
+        ({"interfaces.0.mac": "x"}, "interfaces.0.mac", "must be"),
+        ({"new_volumes.0.size_bytes": "4 GiB"}, "new_volumes.0.name", "must"),
+        ({"new_volumes.1.name": "data"}, "new_volumes.1.size_bytes", "required"),
+        ({"new_volumes.0.name": "data", "new_volumes.0.size_bytes": "big"}, "new_volumes.0.size_bytes", "is not a size"),
+        ({"users.1.name": "a", "users.1.shell": "bash"}, "users.1.shell", "must"),
+        ({"users.0.name": "x:y"}, "users", "is not the name of a new user"),
+        ({"timezone": "Mars/Base"}, "timezone", "is not a time zone"),
+        ({"password_hash": "hunter2"}, "password_hash", ""),
+        ({"fqdn": "a"}, "fqdn", "with a domain behind it"),
+        ({"left_out": "vda"}, "left_out", "root"),
+        ({"grown": "vda9", "is_grown": "yes", "volume_sizes.vda": "8 MiB"}, "grown", "There is no volume vda9"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_advanced_wishes_is_told_at_its_field(alice, wish, typed, field, said) -> None:
+    answer = alice.post(f"{DEPLOY}/plan", data=wish | typed, headers=HTMX)
+    assert answer.status_code == 200
+    marked = re.findall(rf'id="problem-{field.replace(".", "-")}"[^>]*>([^<]+)<', answer.text)
+    assert len(marked) == 1, reader.Page(answer.text).text
+    assert said in marked[0]
+    assert "hunter2" not in answer.text
+
+
 def test_what_may_not_be_deployed_is_not_offered(town, alice, gina, fresh) -> None:
     alice.act(f"{fresh}@1", "disable")
     assert f"/templates/{fresh}@1/-/deploy" not in alice.open(f"/templates/{fresh}@1").links
@@ -175,11 +256,26 @@ def test_a_capture_is_planned_and_begun(town, alice, fresh) -> None:
     assert (repeated["name"], repeated["tags"]) == (fresh, "a b")
 
 
+def test_what_sealing_is_to_do_otherwise_is_asked_for(alice, fresh) -> None:
+    address = f"/servers/{fresh}-01/-/capture"
+    fields = alice.open(address).form(address)["fields"] | {"keep": "/var/log/audit\n/etc/x", "remove": "/srv/*.token"}
+    unsealed = {name: value for name, value in fields.items() if name != "is_sealed"}
+    assert "without sealing nothing is kept" in alice.post(f"{address}/plan", data=unsealed, headers=HTMX).text
+    begun = alice.post(address, data=fields).headers["Location"]
+    asked = alice.get(f"/v1{begun}").json()["request"]["capture"]
+    assert (asked["keep"], asked["remove"]) == (["/var/log/audit", "/etc/x"], ["/srv/*.token"])
+    assert alice.fill(f"{begun}/cancel").status_code == 303
+    again = alice.open(f"{address}?again={begun.rsplit('/', 1)[-1]}")
+    assert again.form(address)["fields"]["is_sealed"] == "yes"
+    assert "/srv/*.token" in again.text
+
+
 @pytest.mark.parametrize(
     ("typed", "field", "said"),
     [
         ({"volumes": None}, "volumes", "at least one must be chosen"),
         ({"name": "a b"}, "name", "cannot be a name here"),
+        ({"keep": "relative"}, "keep", "must be"),
         ({"tags": "no$tag"}, "tags", "must be 1 to 64"),
         ({"stop_timeout_seconds": "soon"}, "stop_timeout_seconds", "must be a whole number"),
     ],

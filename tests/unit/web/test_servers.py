@@ -10,7 +10,7 @@ from tests.unit.web import reader
 from tests.unit.web import town as towns
 
 from estampe import errors
-from estampe.model import power
+from estampe.model import final, power
 
 
 @pytest.fixture
@@ -99,6 +99,27 @@ def test_a_viewer_is_offered_nothing_that_would_be_refused(town) -> None:
             assert {form["action"] for form in page.forms if form["method"] == "post"} == {"/sign-out"}
             assert "/servers/web-01/-/capture" not in page.links
         assert victor.fill("/servers/web-01/-/start").status_code == 403
+
+
+def test_what_its_deployment_made_of_it_is_told(world, http) -> None:
+    report = (
+        final.Change(what="host name", means=final.Means.SEED, detail="web-02"),
+        final.Change(
+            what="time zone", means=final.Means.APPLIANCE, detail="<b>Europe/Paris</b>", outcome=final.Outcome.LEFT, why="no zoneinfo there"
+        ),
+    )  # fmt: skip
+    world.servers["web-02"] = fakes.a_server(name="web-02")
+    world.reports["web-02"] = report
+    text = reader.Page(http.get("/servers/web-02").text).text
+    for told in (
+        "Its final configuration", "done host name : web-02 by the seed that its first boot reads",
+        "left as it was time zone : <b>Europe/Paris</b>", "no zoneinfo there",
+    ):  # fmt: skip
+        assert told in text, told
+
+
+def test_one_that_was_not_deployed_has_no_report(alice) -> None:
+    assert "final configuration" not in alice.open("/servers/web-01").text
 
 
 def test_what_is_no_action_is_no_page(alice) -> None:

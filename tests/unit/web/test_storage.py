@@ -63,6 +63,26 @@ def test_the_whole_store_is_the_cloud_operators(alice, oscar) -> None:
         assert told in text, told
 
 
+def test_the_whole_stores_growth_is_plotted_once_it_was_counted_twice(world, oscar_there, http) -> None:
+    text = _plain(reader.Page(oscar_there.get("/storage").text))
+    assert "Stored, compressed" in text
+    page = reader.Page(oscar_there.get("/storage").text)
+    lines = {
+        told["class"]: told["d"]
+        for tag, told in page.tags
+        if tag == "path" and "plot-line" in (told.get("class") or "")
+    }
+    assert set(lines) == {"plot-line", "plot-line plot-data"}
+    assert re.fullmatch(r"M0 \d+(H\d+V\d+)+H1000", lines["plot-line plot-data"])
+    assert "Nov 13, 2026" in page.text
+    for samples in (0, 1):
+        world.samples = samples
+        page = reader.Page(oscar_there.get("/storage").text)
+        assert "counted every six hours" in page.text
+        assert "plot-data" not in str(page.tags)
+    assert "Growth of the whole store" not in http.get("/storage").text
+
+
 def test_the_store_is_checked_and_swept_from_here(town, oscar) -> None:
     page = oscar.open("/storage")
     for path, fields in (("/storage/check", {"sample": "all"}), ("/storage/sweep", {})):

@@ -20,7 +20,7 @@ from estampe.accounts import oidc_sign_in
 from estampe.api import app as api_app
 from estampe.api import services as ports
 from estampe.capture import request as capture
-from estampe.model import access, account, characteristics, guest, manifest, operation, visibility
+from estampe.model import access, account, characteristics, guest, inventory, layout, manifest, operation, visibility
 from estampe.model import template as templates
 from estampe.store import manifests
 from estampe.web import app as web_app
@@ -112,12 +112,18 @@ class Town:
         present = manifests.get(self.site.store, made.id)
         (volume,) = present.volumes
         systems = tuple(_scaled(each, volume.size_bytes) for each in found.file_systems)
+        laid_out = layout.Layout(
+            volumes=(_laid_out(volume.target, volume.size_bytes, found),), groups=_groups(found, volume.size_bytes)
+        )
         sealing = dataclasses.replace(
             present.sealing, is_sealed=True, why_not=None, actions=("emptied /etc/machine-id",)
         )
-        changed = dataclasses.replace(present, guest=dataclasses.replace(found, file_systems=systems), sealing=sealing)
+        changed = dataclasses.replace(
+            present, guest=dataclasses.replace(found, file_systems=systems), sealing=sealing, layout=laid_out
+        )
         self.site.store.delete_manifest(made.id)
         self.site.store.put_manifest(made.id, manifest.encode(changed))
+        self.site.give_inventory(made.id, inventory.encode(_inventory(made.version)))
         with self.site.db.write() as connection:
             connection.exec_driver_sql(
                 "UPDATE templates SET guest_product = ?, is_sealed = 1 WHERE id = ?", (found.product, made.id.hex)
@@ -142,6 +148,59 @@ def _scaled(found: guest.FileSystem, size_bytes: int) -> guest.FileSystem:
     return dataclasses.replace(found, size_bytes=found.size_bytes * size_bytes // 1000, used_bytes=used)
 
 
+def _laid_out(target: str, size_bytes: int, found: guest.Guest) -> layout.VolumeLayout:
+    """Its file systems one behind the other; what they leave of the volume is a physical volume where there are logical ones."""
+    partitions, at = [], 10 * size_bytes // 1000
+    plain = [each for each in found.file_systems if each.device.startswith(target)]
+    wanted = [(each.size_bytes, each.kind) for each in plain] + [(860, "LVM2_member")] * (
+        len(plain) < len(found.file_systems)
+    )
+    for number, (size, content) in enumerate(wanted, 1):
+        partitions.append(
+            layout.Partition(
+                number=number, start_bytes=at, size_bytes=size * size_bytes // 1000, type="0FC63DAF", name=None,
+                is_bootable=False, is_logical=False, content=content,
+            )
+        )  # fmt: skip
+        at += size * size_bytes // 1000
+    return layout.VolumeLayout(
+        target=target, size_bytes=size_bytes, sector_size_bytes=512, table=layout.TableKind.GPT,
+        partitions=tuple(partitions), content=None,
+    )  # fmt: skip
+
+
+def _groups(found: guest.Guest, size_bytes: int) -> tuple[layout.VolumeGroup, ...]:
+    logical = [each for each in found.file_systems if each.device.startswith("/dev/rl/")]
+    volumes = tuple(
+        layout.LogicalVolume(
+            name=each.device.removeprefix("/dev/rl/"), size_bytes=each.size_bytes * size_bytes // 1000, kind="linear", content=each.kind
+        )
+        for each in logical
+    )  # fmt: skip
+    group = layout.VolumeGroup(
+        name="rl", extent_size_bytes=4 * MIB, free_bytes=160 * size_bytes // 1000, physical_volumes=("vda3",),
+        logical_volumes=volumes,
+    )  # fmt: skip
+    return (group,) if volumes else ()
+
+
+def _inventory(version: int) -> inventory.Inventory:
+    """Each version has a newer nginx; the second brought a shop, the third its user."""
+    packages = [("nginx", f"1.2{version}-1"), ("openssl", "3.0.15-1~deb12u1"), ("systemd", "252.31-1~deb12u1")]
+    packages += [("shop", "2.4-1")] * (version > 1)
+    return inventory.Inventory(
+        packages=tuple(
+            inventory.Package(name=name, version=told, architecture="amd64") for name, told in sorted(packages)
+        ),
+        users=(
+            inventory.User(name="root", uid=0, shell="/bin/bash"),  # noqa: S604 - nobody runs it
+            *([inventory.User(name="shop", uid=998, shell="/usr/sbin/nologin")] if version > 2 else []),  # noqa: S604
+        ),
+        services=("nginx.service", "ssh.service", *(["shop.service"] if version > 1 else [])),
+        files={"/etc/nginx/nginx.conf": f"{version:064x}", "/etc/hosts": f"{7:064x}"},
+    )
+
+
 def _system(device: str, kind: str, size: int, used: int | None, mount_point: str | None) -> guest.FileSystem:
     return guest.FileSystem(
         device=device, kind=kind, size_bytes=size, used_bytes=used, mount_point=mount_point, uuid=None, label=None
@@ -151,6 +210,8 @@ def _system(device: str, kind: str, size: int, used: int | None, mount_point: st
 DEBIAN = guest.Guest(
     kind="linux", distribution="debian", version="12.5", product="Debian GNU/Linux 12 (bookworm)", hostname="web-01",
     root_device="vda3", has_cloud_init=True, has_guest_agent=True, can_grow_root=True, package_count=421,
+    boot_loader="grub-efi", network="systemd-networkd", seed_reader="cloud-init", init="systemd",
+    seed_formats=("nocloud", "config-drive"), volume_buses=("virtio-blk", "virtio-scsi"),
     file_systems=(
         _system("vda1", "vfat", 60, 8, "/boot/efi"), _system("vda2", "swap", 90, None, None),
         _system("vda3", "ext4", 820, 430, "/"),
@@ -158,7 +219,7 @@ DEBIAN = guest.Guest(
 )  # fmt: skip
 ROCKY = dataclasses.replace(
     DEBIAN, distribution="rocky", version="9.4", product="Rocky Linux 9.4 (Blue Onyx)", hostname="db-01",
-    has_cloud_init=False, package_count=1204,
+    has_cloud_init=False, package_count=1204, network="network-manager", seed_reader=None, seed_formats=(),
     file_systems=(
         _system("vda1", "vfat", 40, 4, "/boot/efi"), _system("vda2", "xfs", 80, 40, "/boot"),
         _system("/dev/rl/root", "xfs", 600, 240, "/"), _system("/dev/rl/swap", "swap", 100, None, None),

@@ -23,6 +23,8 @@ from estampe.web.pages import (
     storage,
     template,
     template_actions,
+    template_characteristics,
+    template_contents,
     terminals,
     trash,
 )
@@ -45,6 +47,8 @@ ALL: Final[Sequence[page.Pages]] = (
     host.pages,
     deploy.pages,
     trash.pages,
+    template_contents.pages,
+    template_characteristics.pages,
     template_actions.pages,
     template.pages,  # the last of the catalogue: its path takes everything below /templates
 )

@@ -10,12 +10,13 @@ from starlette import responses
 from estampe import errors
 from estampe.client import client
 from estampe.model import operation as operations
-from estampe.schemas import capture, operation
+from estampe.schemas import capture
 from estampe.web import forms, guided, page
+from estampe.web.pages import operations as operations_page
 from estampe.web.sections import Section
 
 pages = page.Pages(section=Section.SERVERS)
-_NAMES: Final = ("name", "note", "tags", "volumes", "stop_timeout_seconds")
+_NAMES: Final = ("name", "note", "tags", "volumes", "keep", "remove", "stop_timeout_seconds")
 _ADDRESS: Final = "/servers/{server}/-/capture"
 
 
@@ -41,6 +42,8 @@ def _read(view: page.View, facts: Mapping[str, Any]) -> capture.CaptureRequest:
         volumes=[] if is_all else chosen,
         is_forced=form.flag("is_forced"),
         is_sealed=form.flag("is_sealed"),
+        keep=form.lines("keep"),
+        remove=form.lines("remove"),
         **({} if timeout is None else {"stop_timeout_seconds": float(timeout)}),
     )
 
@@ -49,8 +52,9 @@ async def _foresee(view: page.View, request: capture.CaptureRequest) -> capture.
     return await view.api.plan_capture(request)
 
 
-async def _start(view: page.View, request: capture.CaptureRequest, key: str | None) -> operation.Operation:
-    return await view.api.start_capture(request, idempotency_key=key)
+async def _start(view: page.View, request: capture.CaptureRequest, key: str | None) -> str:
+    begun = await view.api.start_capture(request, idempotency_key=key)
+    return operations_page.address(str(begun.id))
 
 
 _form: guided.Guided[capture.CaptureRequest] = guided.Guided(
@@ -87,6 +91,7 @@ def _repeated(asked: Mapping[str, Any], facts: Mapping[str, Any]) -> forms.Form:
     timeout = asked.get("stop_timeout_seconds")
     return forms.filled(
         name=asked.get("name"), note=asked.get("note"), tags=" ".join(asked.get("tags") or ()),
+        keep="\n".join(asked.get("keep") or ()), remove="\n".join(asked.get("remove") or ()),
         volumes=list(asked.get("volumes") or [each.target for each in facts["volumes"]]),
         is_forced=bool(asked.get("is_forced")), is_sealed=bool(asked.get("is_sealed", True)),
         stop_timeout_seconds=None if timeout is None else int(timeout),

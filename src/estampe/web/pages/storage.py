@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette import responses
@@ -19,6 +20,7 @@ from estampe.web.sections import Section
 
 pages = page.Pages(section=Section.STORAGE, entry="/storage")
 _LARGEST: Final = 10
+_HISTORY_DAYS: Final = 365
 _MOST_TEMPLATES: Final = 2000  # a plot of more tells no more, and a page should not ask for ever
 # The share of the chunks that a check reads: by what the form calls it.
 SAMPLES: Final[Mapping[str, tuple[float, str]]] = {
@@ -71,6 +73,7 @@ async def _facts(view: page.View) -> dict[str, Any]:
         "count": len(own),
         "growth": _growth(view, own),
         "largest": sorted(own, key=lambda each: each.data_bytes or 0, reverse=True)[:_LARGEST],
+        "history": await _history(view) if is_operator else None,
         "last_check": await _last(view, operations.Kind.CHECK) if is_operator else None,
         "last_sweep": await _last(view, operations.Kind.SWEEP) if is_operator else None,
         "samples": SAMPLES,
@@ -93,6 +96,28 @@ def _growth(view: page.View, own: Sequence[template.Template]) -> plots.Curve | 
     """What the templates of today added to the store when they were captured, one after the other."""
     added = [(each.created_at, each.new_bytes) for each in own if each.new_bytes is not None]
     return plots.curve(plots.accumulate(added), end=view.now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What the whole store held over time; both curves in one box."""
+
+    data: plots.Curve
+    stored: plots.Curve
+    samples: Sequence[store.StoreSample]
+
+
+async def _history(view: page.View) -> History | None:
+    """Of the last year; None where there is no way from one count to another yet."""
+    samples = (await view.api.get_growth(days=_HISTORY_DAYS)).samples
+    above = max((max(each.data_bytes, each.stored_bytes) for each in samples), default=0)
+    data = plots.curve([plots.Moment(at=each.at, value=each.data_bytes) for each in samples], end=view.now, above=above)
+    stored = plots.curve(
+        [plots.Moment(at=each.at, value=each.stored_bytes) for each in samples], end=view.now, above=above
+    )
+    if data is None or stored is None or len(samples) == 1:
+        return None
+    return History(data=data, stored=stored, samples=samples)
 
 
 async def _last(view: page.View, kind: operations.Kind) -> operation.Operation | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.parse
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -32,6 +33,11 @@ async def show_usage(view: page.View) -> responses.Response:
 async def show_template(view: page.View) -> responses.Response:
     """All that is known of one template."""
     return view.render("template.html", **await facts(view, view.request.path_params["reference"]))
+
+
+def address(reference: str) -> str:
+    """Of the template's page."""
+    return f"/templates/{urllib.parse.quote(reference, safe='@/')}"
 
 
 async def facts(view: page.View, reference: str) -> dict[str, Any]:
