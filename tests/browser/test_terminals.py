@@ -204,8 +204,11 @@ def test_what_is_open_ends_with_the_session(real, sit_down) -> None:
 
 @pytest.mark.parametrize(
     ("language", "theme", "device", "told"),
-    [("fr", "dark", "desktop", "Connecté"), ("en", "light", "phone", "Connected"), ("fr", "dark", "phone", "Connecté")],
-)
+    [
+        ("en", "dark", "desktop", "Connected"), ("fr", "light", "desktop", "Connecté"),
+        ("en", "light", "phone", "Connected"), ("en", "dark", "phone", "Connected"),
+    ],
+)  # fmt: skip
 def test_both_are_sound_in_other_looks(real, sit_down, language: str, theme: str, device: str, told: str) -> None:
     machine = real[2]("looks")
     opened = sit_down(language=language, theme=theme, device=device)
@@ -220,7 +223,8 @@ def test_both_are_sound_in_other_looks(real, sit_down, language: str, theme: str
             sync_api.expect(opened.page.locator("[data-view]")).to_contain_text("No bootable device.")
         opened.check_access()
         opened.check_width()
-        opened.shoot(page)
+        if language == "en":  # as the other pictures of the documents
+            opened.shoot(page)
 
 
 def test_a_server_without_either_says_so_and_what_to_do(real, sit_down) -> None:
