@@ -160,4 +160,6 @@ class Adaptation:
 
     actions: tuple[Action, ...] = ()
     configurations: tuple[Configuring, ...] = ()  # none: a seed gives them, or nothing can
-    renewed: str | None = None  # the server that gets UUIDs of its own on file systems, partitions, LVM; alone in its launch
+    renewed: str | None = (
+        None  # the server that gets UUIDs of its own on file systems, partitions, LVM; alone in its launch
+    )
