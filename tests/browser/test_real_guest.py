@@ -88,7 +88,7 @@ def test_a_guest_is_captured_shared_deployed_and_its_template_deleted_and_restor
     alice, gina = open_console(), open_console()
     alice.sign_in(account=None)
     gina.sign_in("gina", account=None)
-    _capture(alice, f"{our_corner.prefix}-shop", name="shop")
+    _capture(alice, f"{our_corner.prefix}-shop", name="goods")
     _share(alice)
     _deploy(gina, f"{our_corner.prefix}-new")
     assert our_corner.state(f"{our_corner.prefix}-new") == "running"
@@ -127,7 +127,7 @@ def _share(alice: console.Console) -> None:
 
 def _deploy(gina: console.Console, name: str) -> None:
     gina.visit("/catalogue?tab=shared")
-    gina.page.get_by_role("link", name="shop@1").click()
+    gina.page.get_by_role("link", name="goods@1").click()
     gina.page.get_by_role("link", name="Deploy", exact=True).click()
     gina.page.locator("#field-name").fill(name)
     sync_api.expect(gina.page.locator("#plan")).to_contain_text(name)
@@ -145,12 +145,12 @@ def _end_sharing(alice: console.Console, gina: console.Console) -> None:
     sync_api.expect(alice.page.get_by_role("status")).to_contain_text("not shared with that account any more")
     gina.visit("/catalogue?tab=shared")
     sync_api.expect(gina.page.locator("main")).to_be_visible()
-    assert gina.page.get_by_role("link", name="shop@1").count() == 0
+    assert gina.page.get_by_role("link", name="goods@1").count() == 0
 
 
 def _delete_and_restore(alice: console.Console) -> None:
     alice.page.locator("summary", has_text=re.compile("^Delete$")).click()
     alice.page.get_by_role("button", name="Delete").click()
     sync_api.expect(alice.page.get_by_role("status")).to_have_text("The template is deleted.")
-    alice.page.get_by_role("button", name="Restore shop@1").click()
+    alice.page.get_by_role("button", name="Restore goods@1").click()
     sync_api.expect(alice.page.get_by_role("status")).to_have_text("The template is restored.")
