@@ -114,6 +114,15 @@ _REQUIREMENTS: dict[str, Callable[[], str]] = {
 
 
 @pytest.fixture(scope="session")
+def appliance_cache(tmp_path_factory):
+    """Where the built appliance is kept, for all processes of a run: the first builds it (10 s), under a lock of supermin's own."""
+    own = tmp_path_factory.getbasetemp()
+    directory = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "appliance-cache"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    return directory
+
+
+@pytest.fixture(scope="session")
 def postgresql():
     """A PostgreSQL server for this process' tests; `new` makes a database."""
     with postgresql_server.cluster() as server:

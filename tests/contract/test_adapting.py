@@ -120,7 +120,7 @@ def system(device, letter, size_mib, mount_point):
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory):
+def both(tmp_path_factory, appliance_cache):
     """The volumes of each server by target, adapted; and what was told."""
     directory = tmp_path_factory.mktemp("adapting")
     store = local.LocalStore.create(directory / "store", chunk_size_bytes=MIB)
@@ -139,10 +139,7 @@ def both(tmp_path_factory):
         for target, (was, now) in SIZES.items()
     ]  # fmt: skip
     adapter = adapting.Adapter(
-        store_location=str(directory / "store"),
-        is_kvm_usable=lambda: False,
-        cache_directory=directory / "cache",
-        threads=2,
+        store_location=str(directory / "store"), is_kvm_usable=lambda: False, cache_directory=appliance_cache, threads=2
     )
     place = adapting.Place(directory=directory / "place", sockets=directory / "s")
     adaptation = adjustment.Adaptation(
@@ -246,7 +243,7 @@ def test_the_guest_knows_its_new_volume_and_waits_for_none_that_is_gone(server):
 def test_each_servers_final_configuration_is_written_and_told(both, name):
     assert cat(both.made[name]["vda"], "/etc/hostname") == f"{name}\n"
     assert [(change.detail, change.outcome) for change in both.adapted.changes[name] if change.what == "host name"] == [
-        (name, final.Outcome.DONE)
+        (f"{name} (/etc/hostname)", final.Outcome.DONE)
     ]
 
 

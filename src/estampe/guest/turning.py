@@ -13,6 +13,7 @@ QEMU is asked by its own protocol (QMP) on a socket in the launch's own director
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from collections.abc import Mapping, Sequence
@@ -37,18 +38,25 @@ class Turns:
     def __init__(self, path: str, drives: Sequence[protocol.Drive]) -> None:
         """`path` is QMP's socket. Raises: errors.ApplianceFailed, as whatever here asks QEMU."""
         self._drives, self._nodes = drives, list[str]()
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(_SECONDS)
         try:
-            self._socket = socket.socket(socket.AF_UNIX)
-            self._socket.settimeout(_SECONDS)
             self._socket.connect(path)
             self._stream = self._socket.makefile("rw", encoding="utf-8")
             self._stream.readline()  # its greeting
         except OSError as error:
+            self._socket.close()
             raise errors.ApplianceFailed(detail=text.plain(f"its QEMU is not to be asked: {error}")) from error
         self._ask("qmp_capabilities")
         known = {each["device"]: each for each in self._ask("query-block")}
         # libguestfs calls drives hd0, hd1 ... in the order in which they were added (lib/launch-direct.c).
         self._shared = [known[f"hd{nth}"] for nth in range(len(drives))]
+
+    def close(self) -> None:
+        """Leave QEMU alone; what is in place stays."""
+        with contextlib.suppress(OSError):
+            self._stream.close()
+        self._socket.close()
 
     def put_over(self, nth: int) -> None:
         """Put the files of the server of this number over what is shared, in place of those that were there.

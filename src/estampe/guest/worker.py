@@ -6,6 +6,7 @@ may crash in C, and works on what a stranger's guest wrote.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import resource
@@ -61,9 +62,11 @@ def _work(job: protocol.Job, tell: Callable[[str], None]) -> str:
     if job.adaptation is None:
         outcome = protocol.finished_line(finishing.finish(launched))
     else:
-        if job.adaptation.configurations:
-            launched = dataclasses.replace(launched, put_over=turning.Turns(_QMP_SOCKET, job.drives).put_over)
-        outcome = protocol.adapted_line(adapting.adapt(launched, job.adaptation))
+        with contextlib.ExitStack() as stack:
+            if job.adaptation.configurations:
+                turns = stack.enter_context(contextlib.closing(turning.Turns(_QMP_SOCKET, job.drives)))
+                launched = dataclasses.replace(launched, put_over=turns.put_over)
+            outcome = protocol.adapted_line(adapting.adapt(launched, job.adaptation))
     tell("stopping the appliance")
     finishing.shut_down(handle)
     return outcome

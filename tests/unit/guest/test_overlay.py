@@ -66,6 +66,17 @@ def test_written_and_freed_ranges_are_told_in_whole_clusters(made):
     ]
 
 
+def test_two_layers_tell_what_either_has_changed_the_upper_one_first(made):
+    upper = made.with_name("upper.qcow2")
+    overlay.create_empty(upper, size_bytes=SIZE)
+    change(made, "write -P 9 0 8k")
+    change(upper, "write -z 4k 4k", "write -P 7 8k 4k")
+    data, zero = extent.Kind.DATA, extent.Kind.ZERO
+    assert list(overlay.changed(upper, made)) == [
+        extent.Extent(0, 4 * KIB, data), extent.Extent(4 * KIB, 4 * KIB, zero), extent.Extent(8 * KIB, 4 * KIB, data)
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("size_gib", "cluster_kib"), [(64, 4), (65, 16), (1024, 16), (1025, 64)])
 def test_the_tables_of_a_large_volume_stay_small(tmp_path, size_gib, cluster_kib):
     path = tmp_path / "overlay.qcow2"
