@@ -182,7 +182,7 @@ class Adjuster:
             self._handle.vg_activate_all(False)
         yield
         with mounted.guest_errors("LVM"):
-            self._handle.lvm_scan(True)
+            wake(self._handle)
 
     # --- LVM --------------------------------------------------------------------------------------------------------------
 
@@ -268,6 +268,12 @@ class Adjuster:
         self._handle.mount(device, "/")
         yield
         self._handle.umount_all()
+
+
+def wake(handle: Any) -> None:
+    """Activate what LVM has. A scan alone leaves a group asleep that it has woken before: on a busy host udev had, before it was put to sleep."""
+    handle.lvm_scan(True)
+    handle.vg_activate_all(True)
 
 
 def _move_hidden_sectors(volume: HandleDevice, move: adjustment.Move) -> None:

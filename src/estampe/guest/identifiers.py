@@ -87,12 +87,9 @@ def forms(identifier: Identifier, value: str) -> tuple[bytes, ...]:
     if identifier.sort in {Sort.PHYSICAL, Sort.GROUP}:
         return plain, plain.replace(b"-", b""), plain.replace(b"-", _ESCAPED)
     if identifier.sort is Sort.TABLE and identifier.kind == "mbr":
-        # Of its partitions, as they are named; nothing else in a guest names the signature itself.
-        plains = [b"%s-%02x" % (plain, number) for number in range(1, 64)]
-    else:
-        plains = [plain]
+        plain += b"-"  # of its partitions, whose numbers follow; nothing else in a guest names the signature itself
     # Its own case last, which counts where cases do not differ: links in /dev/disk know no other.
-    cased = [form for each in plains for form in (each.lower(), each.upper(), each)]
+    cased = (plain.lower(), plain.upper(), plain)
     return (*cased, *(each.replace(b"-", _ESCAPED) for each in cased))
 
 
@@ -129,10 +126,12 @@ def named(content: bytes, identifier: Identifier) -> bool:
 
 def _bounded(words: Iterable[bytes]) -> bytes:
     """Whole words only: a volume's number of eight digits is part of longer ones. A long one may follow another at once (LVM's in /dev/disk/by-id)."""
-    escaped = {word: re.escape(word) for word in words}
-    long = [pattern for word, pattern in escaped.items() if len(word) >= _LONG]
-    short = [pattern for word, pattern in escaped.items() if len(word) < _LONG]
-    patterns = [b"|".join(long)] if long else []
-    if short:
-        patterns.append(b"(?<!%s)(?:%s)(?!%s)" % (_WORD, b"|".join(short), _WORD))
+    patterns = []
+    for word in words:
+        pattern = re.escape(word)
+        if len(word) < _LONG:
+            is_signature = word.endswith((b"-", _ESCAPED))
+            behind = b"(?=%s{2}(?!%s))" if is_signature else b"(?!%s)"
+            pattern = b"(?<!%s)%s" % (_WORD, pattern) + behind.replace(b"%s", _WORD)
+        patterns.append(pattern)
     return b"|".join(patterns)

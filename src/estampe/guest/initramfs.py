@@ -19,6 +19,7 @@ from typing import Any, Final
 from backports import zstd
 
 from estampe import errors
+from estampe.guest import lz4
 
 _MOST_PLAIN_BYTES: Final = 768 * 1024 * 1024  # images with all drivers and firmware come to 300 MiB
 _MAGICS: Final = (b"070701", b"070702")  # cpio(5), newc; the second one with checksums
@@ -45,6 +46,7 @@ _FORMATS: Final = (
     # The kernel's decoder checks CRC-32 alone (kernel.org, staging/xz).
     _Format(b"\xfd7zXZ\x00", lzma.LZMADecompressor, lambda plain: lzma.compress(plain, check=lzma.CHECK_CRC32)),
     _Format(b"\x28\xb5\x2f\xfd", zstd.ZstdDecompressor, lambda plain: zstd.compress(plain, _ZSTD_LEVEL)),
+    _Format(lz4.MAGIC, lz4.Decompressor, lz4.stored),
     _Format(b"BZh", bz2.BZ2Decompressor, bz2.compress),
     _Format(b"\x5d\x00\x00", lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE), lambda plain: lzma.compress(plain, lzma.FORMAT_ALONE)),
 )  # fmt: skip

@@ -224,7 +224,7 @@ class Renewing:
                     device = self.adjuster.device(each.name)
                     self.handle.pvchange_uuid(device)
                     yield each, identifiers.hyphenated(self.handle.pvuuid(device))
-            self.handle.lvm_scan(True)
+            adjusting.wake(self.handle)
 
 
 def _kernel(path: str) -> tuple[int, ...]:

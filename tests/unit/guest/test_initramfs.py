@@ -3,6 +3,8 @@
 import bz2
 import gzip
 import lzma
+import os
+import random
 import subprocess
 
 import pytest
@@ -10,10 +12,16 @@ from backports import zstd
 from tests.support import cpio
 
 from estampe import errors
-from estampe.guest import initramfs
+from estampe.guest import initramfs, lz4
 
 OLD, NEW = b"aaaaaaaa-0000-4000-8000-00000000000a", b"bbbbbbbb-0000-4000-8000-00000000000b"
 EARLY = cpio.archive({"kernel/x86/microcode/GenuineIntel.bin": b"code" * 99})
+
+
+def filtered(plain, *command):
+    return subprocess.run(command, input=plain, capture_output=True, check=True, timeout=60).stdout
+
+
 COMPRESSIONS = {
     "none": bytes,
     "gzip": gzip.compress,
@@ -21,8 +29,10 @@ COMPRESSIONS = {
     "lzma": lambda plain: lzma.compress(plain, lzma.FORMAT_ALONE),
     "zstd": zstd.compress,
     "bzip2": bz2.compress,
+    "lz4": lambda plain: filtered(plain, "lz4", "-9", "-l", "-c"),
 }
 TOOLS = {
+    "lz4": ["lz4", "-dc"],
     "none": ["cat"],
     "gzip": ["gzip", "-dc"],
     "xz": ["xz", "-dc"],
@@ -67,7 +77,25 @@ def test_a_cut_off_image_is_told(compression):
         initramfs.named(image[:-9], [OLD])
 
 
-@pytest.mark.parametrize("image", [b"\x02\x21\x4c\x18lz4", b"070701" + b"x" * 200, EARLY[:-50], b"nonsense"])
+def test_lz4_of_many_blocks_and_of_every_match_is_read():
+    plain = b"".join(random.Random(7).choice((b"ab", b"abc" * 99, bytes(5000), os.urandom(300))) for _ in range(12_000))
+    image = filtered(plain, "lz4", "-9", "-l", "-c")
+    reader = lz4.Decompressor()
+    assert reader.decompress(image + bytes(4), 1 << 30) == plain
+    assert (reader.eof, reader.unused_data) == (True, bytes(4))
+    assert filtered(lz4.stored(plain), "lz4", "-dc") == plain
+
+
+@pytest.mark.parametrize(
+    "block", [b"\x10", b"\xf0", b"\x10a\x05\x00", b"\x10a\x00\x00", b"\x1fa\x01\x00" + b"\xff" * 40_000 + b"\x00"]
+)
+def test_an_lz4_block_that_makes_no_sense_is_told(block):
+    image = lz4.MAGIC + len(block).to_bytes(4, "little") + block
+    with pytest.raises(errors.ApplianceFailed):
+        initramfs.named(image, [OLD])
+
+
+@pytest.mark.parametrize("image", [b"\x02\x21\x4c\x18lz4+", b"070701" + b"x" * 200, EARLY[:-50], b"nonsense"])
 def test_what_is_no_image_is_told(image):
     with pytest.raises(errors.ApplianceFailed):
         initramfs.named(image, [OLD])
