@@ -104,15 +104,15 @@ def overlay_of(path, *, size_mib):
     return made
 
 
-def launched(function, job, directory):
+def launched(function, job, directory, cache):
     return function(
         job, is_kvm_usable=False, work_directory=directory / "work", deadline_seconds=400, check_cancelled=lambda: None,
-        cache_directory=directory / "cache",
+        cache_directory=cache,
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def windows(tmp_path_factory):
+def windows(tmp_path_factory, appliance_cache):
     """(what the capture told, what it told of the twin, what the adaptation told, the adapted volume)."""
     directory = tmp_path_factory.mktemp("windows")
     path, twin = make(directory / "generalised")
@@ -123,23 +123,28 @@ def windows(tmp_path_factory):
                 drives=(appliance.Drive(target="vda", overlay=overlay_of(each, size_mib=SIZE_MIB)),), is_uefi=True
             ),
             directory,
+            appliance_cache,
         )
         for each in (path, twin)
     ]
     plan = growth.plan(
         growth.Known(layout=told[0].layout, guest=told[0].guest), {"vda": LARGER_MIB * MIB}, growth.Wish()
     )
-    larger = overlay_of(path, size_mib=LARGER_MIB)
+    larger, own = overlay_of(path, size_mib=LARGER_MIB), directory / "own.qcow2"
+    run("qemu-img", "create", "-q", "-f", "qcow2", "-b", larger, "-F", "qcow2", own)
     adapted = launched(
         appliance.adapt,
         appliance.Job(
-            drives=(appliance.Drive(target="vda", overlay=larger),),
-            adaptation=adjustment.Adaptation(actions=tuple(plan.actions), configuration=WISH),
+            drives=(appliance.Drive(target="vda", overlay=larger, own=(own,)),),
+            adaptation=adjustment.Adaptation(
+                actions=tuple(plan.actions), configurations=(adjustment.Configuring(server="new", wish=WISH),)
+            ),
         ),
         directory,
+        appliance_cache,
     )
     made = tables.FileDevice(directory / "server", LARGER_MIB)
-    run("qemu-img", "convert", "-n", "-f", "qcow2", "-O", "raw", larger, made.path)
+    run("qemu-img", "convert", "-n", "-f", "qcow2", "-O", "raw", own, made.path)
     return told[0], told[1], adapted, made
 
 
@@ -222,5 +227,5 @@ def test_the_answer_file_is_where_setup_looks_and_says_what_was_wished(windows):
 def test_the_report_tells_all_of_it(windows):
     adapted = windows[2]
     assert isinstance(adapted, base.Adapted)
-    assert {change.what for change in adapted.changes} >= {"host name", "time zone", "administrator's password"}
-    assert all(change.outcome is final.Outcome.DONE for change in adapted.changes)
+    assert {change.what for change in adapted.changes["new"]} >= {"host name", "time zone", "administrator's password"}
+    assert all(change.outcome is final.Outcome.DONE for change in adapted.changes["new"])

@@ -119,11 +119,6 @@ def capture(volume, store_path, table_path):
         writer.flush()
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("appliance")
-
-
 @pytest.fixture
 def copied(tmp_path):
     """Makes a Copy of a volume."""
@@ -151,11 +146,11 @@ def in_root(finished, command):
     return run("debugfs", "-R", command, f"{finished}?offset={ROOT_START}").decode()
 
 
-def test_a_debian_guest_is_inspected_sealed_and_trimmed(tmp_path, copied, cache):
+def test_a_debian_guest_is_inspected_sealed_and_trimmed(tmp_path, copied, appliance_cache):
     volume = make_volume(tmp_path)
     before = volume.read_bytes()
     copy = copied(volume)
-    told = copy.finish(tmp_path, cache)
+    told = copy.finish(tmp_path, appliance_cache)
     copy.read_back()
     after = copy.finished.read_bytes()
 
@@ -228,11 +223,11 @@ def check_changed(changed, before, after):
     assert data < 8 * MIB  # metadata and the journal's few blocks
 
 
-def test_a_volume_of_noise_is_left_alone_with_the_reason(tmp_path, copied, cache):
+def test_a_volume_of_noise_is_left_alone_with_the_reason(tmp_path, copied, appliance_cache):
     volume = tmp_path / "noise"
     volume.write_bytes(random.Random(3).randbytes(8 * MIB))
     copy = copied(volume)
-    told = copy.finish(tmp_path, cache)
+    told = copy.finish(tmp_path, appliance_cache)
     assert told.guest is None
     assert told.inventory is None
     assert [(each.target, each.table, each.content) for each in told.layout.volumes] == [("vda", "none", "unknown")]
@@ -241,10 +236,10 @@ def test_a_volume_of_noise_is_left_alone_with_the_reason(tmp_path, copied, cache
     assert list(overlay.changed(copy.overlay)) == []
 
 
-def test_a_file_system_with_errors_is_inspected_and_left_alone(tmp_path, copied, cache):
+def test_a_file_system_with_errors_is_inspected_and_left_alone(tmp_path, copied, appliance_cache):
     volume = make_volume(tmp_path)
     run("debugfs", "-w", "-R", "ssv state 2", f"{volume}?offset={ROOT_START}")
-    told = copied(volume).finish(tmp_path, cache)
+    told = copied(volume).finish(tmp_path, appliance_cache)
     assert told.guest.hostname == "source"
     assert told.sealing.why_not.startswith("the file system vda2 has errors (")
     assert "fsck" in told.sealing.why_not
