@@ -271,6 +271,7 @@ FIELDS: Final[dict[str, Any]] = {
     "SignInRequest.name": "alice",
     # browsers' sessions, and the OpenID provider
     "CurrentSession.csrf_token": "5f" * 32,
+    "Ticket.ticket": "c2l0LWRvd24tb25jZS1hbmQtc29vbi0wMTIzNDU2Nzg",
     "SwitchRequest.account": "globex",
     "Session.address": "192.0.2.7",
     "Session.agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",

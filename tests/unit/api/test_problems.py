@@ -34,6 +34,8 @@ _ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "/v1/servers", None),
     ("GET", "/v1/servers/web-01", None),
     ("POST", "/v1/servers/web-01/start", None),
+    ("POST", "/v1/servers/web/screen", None),
+    ("POST", "/v1/servers/web/serial", {}),
     ("POST", "/v1/servers/web-01/stop", {}),
     ("DELETE", "/v1/servers/web-01", None),
     ("POST", "/v1/servers/web-01/assign", {"account": "default"}),
@@ -76,6 +78,7 @@ _ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "/v1/operations/0000012d/events", None),
     ("POST", "/v1/operations/0000012d/cancel", None),
     ("GET", "/v1/store/usage", None),
+    ("GET", "/v1/store/growth", None),
     ("POST", "/v1/store/check", {}),
     ("POST", "/v1/store/sweep", {}),
 ]
