@@ -40,8 +40,11 @@ class Order:
         """One row more than `limit`, which tells whether there is a next page. Raises: errors.InvalidRequest."""
         if after is not None:
             query = query.where(self._behind(after))
-        by = [key.column.desc() if key.is_descending else key.column.asc() for key in self.keys]
-        return query.order_by(*by).limit(limit + 1)
+        return query.order_by(*self.by()).limit(limit + 1)
+
+    def by(self) -> list[sa.ColumnElement[Any]]:
+        """What to sort by."""
+        return [key.column.desc() if key.is_descending else key.column.asc() for key in self.keys]
 
     def page(self, found: Sequence[_Item], limit: int) -> listing.Page[_Item]:
         """The page of what the applied query found."""
