@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import types
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -16,6 +17,11 @@ from estampe.model import record, template, visibility
 
 _table = schema.templates
 _tags = schema.template_tags
+_TAGGED: Final = (
+    sa.select(_tags.c.template_id, _tags.c.tag)
+    .where(_tags.c.template_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(_tags.c.template_id, _tags.c.position)
+)
 _COLUMNS: Final = tuple(_table.c.keys())
 # Without them a row is in no trash.
 NO_TRASH: Final = {"trashed_at": None, "trashed_by": None, "purge_at": None, "state_before": None}
@@ -57,17 +63,19 @@ def fetch(connection: sa.Connection, query: sa.Select[Any]) -> list[template.Tem
 
 
 def fetch_more(
-    connection: sa.Connection, query: sa.Select[Any], *, tags_of: uuid.UUID
+    connection: sa.Connection, query: sa.Select[Any], values: Mapping[str, Any], *, tags_of: uuid.UUID
 ) -> list[tuple[template.Template, dict[str, Any]]]:
     """As `fetch`, each with what the query asks for beside the row; tags only of that account's, which are its own business."""
-    rows = _rows(connection, query)
+    rows = _rows(connection, query, values)
     tags = _tags_of(connection, [row["id"] for row in rows if row["owner_id"] == tags_of])
     return [(_template(row, tags.get(row["id"], ())), row) for row in rows]
 
 
-def _rows(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:
+def _rows(
+    connection: sa.Connection, query: sa.Select[Any], values: Mapping[str, Any] = types.MappingProxyType({})
+) -> list[dict[str, Any]]:
     """By hand: a page has thousands of values, and `mappings()` looks each of them up by its name."""
-    result = connection.execute(query)
+    result = connection.execute(query, dict(values))
     names = tuple(result.keys())
     return [dict(zip(names, row, strict=True)) for row in result.all()]
 
@@ -76,9 +84,8 @@ def _tags_of(connection: sa.Connection, ids: Sequence[uuid.UUID]) -> dict[uuid.U
     """Of those that have any."""
     if not ids:
         return {}
-    query = sa.select(_tags.c.template_id, _tags.c.tag).where(_tags.c.template_id.in_(ids))
     found: dict[uuid.UUID, tuple[str, ...]] = {}
-    for template_id, tag in connection.execute(query.order_by(_tags.c.template_id, _tags.c.position)).all():
+    for template_id, tag in connection.execute(_TAGGED, {"ids": ids}).all():
         found[template_id] = (*found.get(template_id, ()), tag)
     return found
 
