@@ -52,8 +52,9 @@ def is_in(states: Collection[template.State]) -> sa.ColumnElement[bool]:
 
 def shape(query: listing.TemplateQuery) -> listing.TemplateQuery:
     """What the statement for a query depends on; all that people choose freely is in `values`."""
-    has = {name: None if getattr(query, name) is None else "*" for name in ("name_glob", "tag", "guest_glob")}
-    return dataclasses.replace(query, **has, after=None)
+    return dataclasses.replace(
+        query, name_glob=query.name_glob and "*", tag=query.tag and "*", guest_glob=query.guest_glob and "*", after=None
+    )
 
 
 def values(query: listing.TemplateQuery) -> dict[str, str]:

@@ -155,11 +155,11 @@ def _as_seen(
     *,
     order: Callable[[Any], Sequence[sa.ColumnElement[Any]]] = lambda _columns: (),
 ) -> sa.Select[Any]:
-    """The rows of `query`, in an order of its columns, with what is said of each: its owner's name, whether anybody sees it by a
-    share, whether the account has hidden it, and the share by which the account sees it, if it does.
+    """The rows of `query`, in an order of its columns, with what is said of each beside them.
 
-    In the same statement, where each row asks by a key. Asked for by the ids of a page it would be five statements, with a hundred
-    values each.
+    That is its owner's name, whether anybody sees it by a share, whether the account has hidden it, and the share by which the
+    account sees it, if it does. It is one statement, where each row asks by a key: asked for by the ids of a page it would be five,
+    with a hundred values each.
     """
     rows = query.subquery("page")
     share, anybodys = _shares.alias("share"), _shares.alias("anybodys")
