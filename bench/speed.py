@@ -6,7 +6,7 @@ a disk that they all wait for; --on-disk leaves it on the file system under --wo
 (request to end, durable, manifest and database included) on a shut-off server, not sealed; peers are the command alone.
 Also: ten captures of a server that changes 1 % between them, peak memory (and of a sparse 1 TiB volume), `estampe --help`.
 
-    script/bench [--rounds 3] [--json FILE] [--on-disk]
+    script/bench [speed] [--rounds 3] [--json FILE] [--on-disk]
 """
 
 from __future__ import annotations

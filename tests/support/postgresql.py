@@ -1,7 +1,7 @@
 """A PostgreSQL server of the tests' own: a private cluster on a unix socket, with a database for each test.
 
-It runs as an unprivileged user (initdb refuses root), without fsync, and is ended by its process id. Its databases sort as people do,
-not by code point: what Estampe needs sorted must not depend on that.
+It runs as an unprivileged user (initdb refuses root), without fsync unless it is to be measured, and is ended by its process
+id. Its databases sort as people do, not by code point: what Estampe needs sorted must not depend on that.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ _OPTIONS = {
     "listen_addresses": "''", "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "wal_level": "minimal",
     "max_wal_senders": "0", "autovacuum": "off", "shared_buffers": "32MB", "max_connections": "100", "log_min_messages": "fatal",
 }  # fmt: skip
+# As PostgreSQL is when it is installed: for measurements.
+DURABLE = {"listen_addresses": "''", "max_connections": "100", "log_min_messages": "warning"}
 USER = "estampe_test"
 
 
@@ -67,8 +69,9 @@ def _has_room(folder: Path) -> bool:
 class Cluster:
     """A running server."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: dict[str, str] = _OPTIONS) -> None:
         self.folder = folder
+        self._options = options
         self._account = _account()
         self._numbers = itertools.count()
         self._programs = find_programs()
@@ -83,7 +86,7 @@ class Cluster:
         )  # fmt: skip
 
     def start(self) -> None:
-        options = {**_OPTIONS, "unix_socket_directories": str(self.folder)}
+        options = {**self._options, "unix_socket_directories": str(self.folder)}
         flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value.strip(chr(39))}")]
         argv = [str(self._programs / "postgres"), "-D", f"{self.folder}/data", *flags]
         with (self.folder / "log").open("ab") as log:
@@ -148,13 +151,15 @@ def name_of(url: str) -> str:
 
 
 @contextlib.contextmanager
-def cluster() -> Iterator[Cluster]:
+def cluster(*, below: Path | None = None, options: dict[str, str] = _OPTIONS) -> Iterator[Cluster]:
     """One, in a folder of its own; a socket's path may have 107 bytes, so not below pytest's folders.
 
-    In memory where there is room: a fresh database is 7 MB, and takes 0.03 s there, on a disk ten times that.
+    In memory where there is room and no other place is named: a fresh database is 7 MB, and takes 0.03 s there, on a disk ten
+    times that.
     """
-    folder = Path(tempfile.mkdtemp(prefix="estampe-test-pg-", dir=_MEMORY if _has_room(_MEMORY) else None))
-    made = Cluster(folder)
+    parent = below or (_MEMORY if _has_room(_MEMORY) else None)
+    folder = Path(tempfile.mkdtemp(prefix="estampe-test-pg-", dir=parent))
+    made = Cluster(folder, options)
     try:
         made.make()
         made.start()

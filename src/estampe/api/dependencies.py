@@ -1,4 +1,8 @@
-"""What endpoints are given: the services, who asks, and the account that is asked for."""
+"""What endpoints are given: the services, who asks, and the account that is asked for.
+
+What only looks something up in the request is `async`: FastAPI would take a thread of the pool for each of it, and under load
+each has to be waited for.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +19,29 @@ from estampe.model import account as accounts
 from estampe.schemas import wire
 
 
-def get_services(request: fastapi.Request) -> services.Services:
+async def get_services(request: fastapi.Request) -> services.Services:
     """The services the application was created with."""
     return cast("services.Services", request.app.state.services)
 
 
-def get_owner_id(request: fastapi.Request) -> uuid.UUID:
+async def get_actor(request: fastapi.Request) -> access.Actor:
+    """Who asks."""
+    return gate.actor_of(request)
+
+
+async def get_trail(request: fastapi.Request) -> gate.Trail:
+    """What the audit log will say."""
+    return gate.trail_of(request)
+
+
+async def get_owner_id(request: fastapi.Request) -> uuid.UUID:
     """The account that is acted for; who may act for it, the gate has settled."""
     return gate.actor_of(request).account_id
 
 
 Services = Annotated[services.Services, fastapi.Depends(get_services)]
-Actor = Annotated[access.Actor, fastapi.Depends(gate.actor_of)]
-Trail = Annotated[gate.Trail, fastapi.Depends(gate.trail_of)]
+Actor = Annotated[access.Actor, fastapi.Depends(get_actor)]
+Trail = Annotated[gate.Trail, fastapi.Depends(get_trail)]
 OwnerId = Annotated[uuid.UUID, fastapi.Depends(get_owner_id)]
 Reference = Annotated[
     str,

@@ -24,7 +24,7 @@ def _parse(header: str, field: str) -> frozenset[str] | None:
     return frozenset(re.findall(_TAG, header))
 
 
-def get_if_match(
+async def get_if_match(
     header: Annotated[
         str | None,
         fastapi.Header(alias="If-Match", max_length=1024, description="Only if the ETag is still one of these."),
@@ -46,7 +46,7 @@ class Seen:
         return self._is_given and (self._tags is None or etag in {tag.removeprefix(_WEAK) for tag in self._tags})
 
 
-def get_seen(
+async def get_seen(
     header: Annotated[
         str | None,
         fastapi.Header(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 import uuid
 from collections.abc import Iterable, Sequence
@@ -60,24 +61,8 @@ class ApiKeys:
 
     def find(self, key_id: uuid.UUID) -> Holder | None:
         """The key with whom it stands for."""
-        is_member = sa.and_(_members.c.user_id == _keys.c.user_id, _members.c.account_id == _keys.c.account_id)
-        query = (
-            sa.select(
-                _keys,
-                _accounts.c.name.label("account_name"),
-                _accounts.c.state.label("account_state"),
-                _accounts.c.created_at.label("account_created_at"),
-                _users.c.name.label("user_name"),
-                _users.c.is_cloud_operator.label("is_user_operator"),
-                _members.c.role.label("user_role"),
-            )
-            .join(_accounts, _accounts.c.id == _keys.c.account_id)
-            .outerjoin(_users, _users.c.id == _keys.c.user_id)
-            .outerjoin(_members, is_member)
-            .where(_keys.c.id == key_id)
-        )
         with self._db.read() as connection:
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(_holding(), {"key_id": key_id}).one_or_none()
         return None if row is None else _holder(row)
 
     def touch(self, key_id: uuid.UUID, *, at: datetime.datetime) -> None:
@@ -125,6 +110,27 @@ class ApiKeys:
         over = sa.or_(_keys.c.revoked_at < older_than, _keys.c.expires_at < older_than)
         with self._db.write() as connection:
             return len(connection.execute(sa.delete(_keys).where(over).returning(_keys.c.id)).all())
+
+
+@functools.cache  # every request asks it: see `visible_statements`
+def _holding() -> sa.Select[Any]:
+    """The key `key_id` with whom it stands for."""
+    is_member = sa.and_(_members.c.user_id == _keys.c.user_id, _members.c.account_id == _keys.c.account_id)
+    return (
+        sa.select(
+            _keys,
+            _accounts.c.name.label("account_name"),
+            _accounts.c.state.label("account_state"),
+            _accounts.c.created_at.label("account_created_at"),
+            _users.c.name.label("user_name"),
+            _users.c.is_cloud_operator.label("is_user_operator"),
+            _members.c.role.label("user_role"),
+        )
+        .join(_accounts, _accounts.c.id == _keys.c.account_id)
+        .outerjoin(_users, _users.c.id == _keys.c.user_id)
+        .outerjoin(_members, is_member)
+        .where(_keys.c.id == sa.bindparam("key_id", type_=sa.Uuid))
+    )
 
 
 def _visible(actor: access.Actor) -> Iterable[sa.ColumnElement[bool]]:

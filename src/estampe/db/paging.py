@@ -39,9 +39,23 @@ class Order:
     def apply(self, query: sa.Select[Any], *, after: str | None, limit: int) -> sa.Select[Any]:
         """One row more than `limit`, which tells whether there is a next page. Raises: errors.InvalidRequest."""
         if after is not None:
-            query = query.where(self._behind(after))
-        by = [key.column.desc() if key.is_descending else key.column.asc() for key in self.keys]
-        return query.order_by(*by).limit(limit + 1)
+            query = query.where(self._behind(self._position(after)))
+        return query.order_by(*self.by()).limit(limit + 1)
+
+    def apply_bound(self, query: sa.Select[Any], *, is_behind: bool, limit: int) -> sa.Select[Any]:
+        """As `apply`, of statements that are kept: the position behind which a page begins comes with `bound`."""
+        if is_behind:
+            bound = [sa.bindparam(f"after_{n}", type_=key.column.type) for n, key in enumerate(self.keys)]
+            query = query.where(self._behind(bound))
+        return query.order_by(*self.by()).limit(limit + 1)
+
+    def bound(self, after: str | None) -> dict[str, Any]:
+        """The parameters of `apply_bound`. Raises: errors.InvalidRequest."""
+        return {} if after is None else {f"after_{n}": value for n, value in enumerate(self._position(after))}
+
+    def by(self) -> list[sa.ColumnElement[Any]]:
+        """What to sort by."""
+        return [key.column.desc() if key.is_descending else key.column.asc() for key in self.keys]
 
     def page(self, found: Sequence[_Item], limit: int) -> listing.Page[_Item]:
         """The page of what the applied query found."""
@@ -50,10 +64,13 @@ class Order:
             return listing.Page(items)
         return listing.Page(items, listing.cursor(self.name, *(key.of(items[-1]) for key in self.keys)))
 
-    def _behind(self, cursor: str) -> sa.ColumnElement[bool]:
-        """(a, b) > (x, y) written out, since the keys may differ in direction: a > x, or a = x and b > y."""
+    def _position(self, cursor: str) -> list[Any]:
+        """Raises: errors.InvalidRequest."""
         values = listing.position(cursor, self.name, len(self.keys))
-        bound = [_typed(value, key) for value, key in zip(values, self.keys, strict=True)]
+        return [_typed(value, key) for value, key in zip(values, self.keys, strict=True)]
+
+    def _behind(self, bound: Sequence[Any]) -> sa.ColumnElement[bool]:
+        """(a, b) > (x, y) written out, since the keys may differ in direction: a > x, or a = x and b > y."""
         cases = []
         for index, key in enumerate(self.keys):
             same = [each.column == value for each, value in zip(self.keys[:index], bound[:index], strict=True)]

@@ -50,12 +50,30 @@ def is_in(states: Collection[template.State]) -> sa.ColumnElement[bool]:
     return _table.c.state.not_in([state for state in template.State if state not in states])
 
 
+def shape(query: listing.TemplateQuery) -> listing.TemplateQuery:
+    """What the statement for a query depends on; all that people choose freely is in `values`."""
+    return dataclasses.replace(
+        query, name_glob=query.name_glob and "*", tag=query.tag and "*", guest_glob=query.guest_glob and "*", after=None
+    )
+
+
+def values(query: listing.TemplateQuery) -> dict[str, str]:
+    """The parameters of `conditions`."""
+    found = {
+        "wanted_name": query.name_glob and paging.like(query.name_glob),
+        "wanted_tag": query.tag,
+        "wanted_guest": query.guest_glob and paging.like(_lower(query.guest_glob)),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def conditions(query: listing.TemplateQuery) -> Iterable[sa.ColumnElement[bool]]:
     """What a row must be. The trash is left out unless it is asked for."""
     if query.name_glob is not None:
-        yield _table.c.name.like(paging.like(query.name_glob), escape="\\")
+        yield _table.c.name.like(sa.bindparam("wanted_name", type_=sa.Text), escape="\\")
     if query.tag is not None:
-        yield _table.c.id.in_(sa.select(_tags.c.template_id).where(_tags.c.tag == query.tag))
+        tagged = sa.select(_tags.c.template_id).where(_tags.c.tag == sa.bindparam("wanted_tag", type_=sa.Text))
+        yield _table.c.id.in_(tagged)
     if query.is_trashed:
         yield is_in({template.State.TRASHED})
     elif not query.states:
@@ -65,7 +83,8 @@ def conditions(query: listing.TemplateQuery) -> Iterable[sa.ColumnElement[bool]]
     if query.is_sealed is not None:
         yield _table.c.is_sealed.is_(query.is_sealed)
     if query.guest_glob is not None:
-        yield sa.func.lower(_table.c.guest_product).like(paging.like(_lower(query.guest_glob)), escape="\\")
+        product = sa.func.lower(_table.c.guest_product)
+        yield product.like(sa.bindparam("wanted_guest", type_=sa.Text), escape="\\")
 
 
 def _lower(text: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import types
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -16,6 +17,12 @@ from estampe.model import record, template, visibility
 
 _table = schema.templates
 _tags = schema.template_tags
+_TAGGED: Final = (
+    sa.select(_tags.c.template_id, _tags.c.tag)
+    .where(_tags.c.template_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(_tags.c.template_id, _tags.c.position)
+)
+_COLUMNS: Final = tuple(_table.c.keys())
 # Without them a row is in no trash.
 NO_TRASH: Final = {"trashed_at": None, "trashed_by": None, "purge_at": None, "state_before": None}
 # And it is not public.
@@ -50,16 +57,42 @@ def get_unchanged(
 
 def fetch(connection: sa.Connection, query: sa.Select[Any]) -> list[template.Template]:
     """The templates of a query for whole rows, with their tags, in its order."""
-    rows = connection.execute(query).mappings().all()
-    tags: dict[uuid.UUID, list[str]] = {row["id"]: [] for row in rows}
-    tagged = sa.select(_tags).where(_tags.c.template_id.in_(tags)).order_by(_tags.c.template_id, _tags.c.position)
-    for row in connection.execute(tagged):
-        tags[row.template_id].append(row.tag)
-    return [_template(row, tuple(tags[row["id"]])) for row in rows]
+    rows = _rows(connection, query)
+    tags = _tags_of(connection, [row["id"] for row in rows])
+    return [_template(row, tags.get(row["id"], ())) for row in rows]
 
 
-def _template(row: sa.RowMapping, tags: tuple[str, ...]) -> template.Template:
-    values = dict(row)
+def fetch_more(
+    connection: sa.Connection, query: sa.Select[Any], values: Mapping[str, Any], *, tags_of: uuid.UUID
+) -> list[tuple[template.Template, dict[str, Any]]]:
+    """As `fetch`, each with what the query asks for beside the row; tags only of that account's, which are its own business."""
+    rows = _rows(connection, query, values)
+    tags = _tags_of(connection, [row["id"] for row in rows if row["owner_id"] == tags_of])
+    return [(_template(row, tags.get(row["id"], ())), row) for row in rows]
+
+
+def _rows(
+    connection: sa.Connection, query: sa.Select[Any], values: Mapping[str, Any] = types.MappingProxyType({})
+) -> list[dict[str, Any]]:
+    """By hand: a page has thousands of values, and `mappings()` looks each of them up by its name."""
+    result = connection.execute(query, dict(values))
+    names = tuple(result.keys())
+    return [dict(zip(names, row, strict=True)) for row in result.all()]
+
+
+def _tags_of(connection: sa.Connection, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[str, ...]]:
+    """Of those that have any."""
+    if not ids:
+        return {}
+    found: dict[uuid.UUID, tuple[str, ...]] = {}
+    for template_id, tag in connection.execute(_TAGGED, {"ids": ids}).all():
+        found[template_id] = (*found.get(template_id, ()), tag)
+    return found
+
+
+def _template(row: dict[str, Any], tags: tuple[str, ...]) -> template.Template:
+    """Takes its columns out of `row`."""
+    values = {name: row.pop(name) for name in _COLUMNS}
     kept = values.pop("characteristics")
     characteristics = None if kept is None else record.load(traits.Characteristics, kept)
     at, by, until, before = (values.pop(name) for name in NO_TRASH)

@@ -6,7 +6,7 @@
 
 What it may not see is not found, in the words for what does not exist. No query joins the three by OR over whole tables: a
 list asks for each kind by an index of its own and puts the pages together; a name or an id has found its few rows before
-the kinds are asked for.
+the kinds are asked for. In SQL it is said by `visible_statements`.
 """
 
 from __future__ import annotations
@@ -20,16 +20,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import database, schema, template_lists, template_reading
+from estampe.db import database, schema, template_lists, template_reading, visible_statements
 from estampe.model import account, listing, sight, template, visibility
 
-_table = schema.templates
-_shares = schema.template_shares
-_hidden = schema.hidden_templates
 _accounts = schema.accounts
-_allowed = schema.allowed_publishers
-# By name and version everything is found that its owner may do something about.
-_OWNER_NAMES: Final = tuple(template.COMPLETE)
 _ALL: Final = listing.TemplateQuery()
 _TOLD_VERSIONS: Final = 3  # of a name that has none to deploy: enough for people
 
@@ -41,6 +35,72 @@ class Use:
     account_id: uuid.UUID
     template_id: uuid.UUID
     reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look of an account at one time, in a transaction."""
+
+    connection: sa.Connection
+    account_id: uuid.UUID
+    at: datetime.datetime
+
+    def rows(self, statement: sa.Select[Any], **values: Any) -> sa.CursorResult[Any]:
+        return self.connection.execute(statement, {"me": self.account_id, "at": self.at, **values})
+
+    def seen(self, statement: sa.Select[Any], **values: Any) -> Sequence[sight.Seen]:
+        """What a statement `as seen` finds."""
+        bound = {"me": self.account_id, "at": self.at, **values}
+        found = template_reading.fetch_more(self.connection, statement, bound, tags_of=self.account_id)
+        others = {each.successor_id for each, _beside in found if each.owner_id != self.account_id} - {None}
+        successors = set(self.rows(visible_statements.ids_among(), ids=list(others)).scalars()) if others else set()
+        return [
+            _own(each, beside) if each.owner_id == self.account_id else _other(each, beside, successors=successors)
+            for each, beside in found
+        ]
+
+    def find(self, parsed: template.Reference) -> Sequence[sight.Seen]:
+        """The one that is meant, or nothing."""
+        if parsed.id is not None:
+            return self.seen(visible_statements.by_id(), id=parsed.id)
+        owner_id = self.owner_id(parsed)
+        if owner_id is None:
+            return []
+        version = {} if parsed.version is None else {"version": parsed.version}
+        statement = visible_statements.by_name(has_version=bool(version))
+        return self.seen(statement, owner=owner_id, name=parsed.name, **version)
+
+    def find_all(self, parsed: template.Reference) -> Sequence[sight.Seen]:
+        """All versions of the name that is meant, be it by the id of one of them."""
+        if parsed.id is None:
+            owner_id, name = self.owner_id(parsed), parsed.name
+        else:
+            found = self.find(parsed)
+            owner_id, name = (found[0].template.owner_id, found[0].template.name) if found else (None, None)
+        return [] if owner_id is None else self.seen(visible_statements.all_named(), owner=owner_id, name=name)
+
+    def owner_id(self, parsed: template.Reference) -> uuid.UUID | None:
+        """Whose name it is; None where nobody is called so. The cloud operator's account is not called by its own name."""
+        if parsed.publisher is None:
+            return self.account_id
+        if parsed.publisher == account.CLOUD:
+            return account.DEFAULT_ACCOUNT_ID
+        is_called = (_accounts.c.name == parsed.publisher, _accounts.c.id != account.DEFAULT_ACCOUNT_ID)
+        found: uuid.UUID | None = self.connection.execute(sa.select(_accounts.c.id).where(*is_called)).scalar()
+        return found
+
+    def not_found(self, parsed: template.Reference, reference: str) -> errors.TemplateNotFound:
+        """Of a name whose visible versions cannot be deployed it says why."""
+        owner_id = None if parsed.name is None or parsed.version is not None else self.owner_id(parsed)
+        if owner_id is None:
+            return errors.TemplateNotFound(template=reference)
+        told = {"owner": owner_id, "name": parsed.name, "count": _TOLD_VERSIONS}
+        rows = self.rows(visible_statements.undeployable(), **told).all()
+        if not rows:
+            return errors.TemplateNotFound(template=reference)
+        name = reference.partition("@")[0]
+        versions = ", ".join(f"{name}@{row.version} is {row.state}" for row in rows)
+        return errors.NoDeployableVersion(template=name, versions=versions, example=f"{name}@{rows[0].version}")
 
 
 class VisibleTemplates:
@@ -58,10 +118,11 @@ class VisibleTemplates:
         """
         parsed, at = template.parse_reference(reference), self._clock()
         with self._db.read() as connection:
-            found = _find(connection, account_id, parsed, at)
-            if found is None:
-                raise _not_found(connection, account_id, parsed, reference, at)
-            return _seen(connection, account_id, [found], at)[0]
+            look = _Look(connection, account_id, at)
+            found = look.find(parsed)
+            if not found:
+                raise look.not_found(parsed, reference)
+            return found[0]
 
     def resolve_versions(
         self, account_id: uuid.UUID, reference: str, *, is_every_version: bool
@@ -74,9 +135,7 @@ class VisibleTemplates:
             return [self.resolve(account_id, reference)]
         parsed, at = template.parse_reference(reference), self._clock()
         with self._db.read() as connection:
-            named = _all_named(connection, account_id, parsed, at)
-            query = sa.select(_table).where(*named, _may_see(account_id, at)).order_by(_table.c.version.desc())
-            found = _seen(connection, account_id, template_reading.fetch(connection, query), at)
+            found = _Look(connection, account_id, at).find_all(parsed)
         if not found:
             raise errors.TemplateNotFound(template=reference)
         return found
@@ -87,31 +146,25 @@ class VisibleTemplates:
 
     def find_by_ids(self, account_id: uuid.UUID, template_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, sight.Seen]:
         """Those that the account may see, by id."""
+        if not template_ids:
+            return {}
         at = self._clock()
-        query = sa.select(_table).where(_table.c.id.in_(tuple(template_ids)), _may_see(account_id, at))
         with self._db.read() as connection:
-            found = template_reading.fetch(connection, query) if template_ids else []
-            return {each.template.id: each for each in _seen(connection, account_id, found, at)}
+            found = _Look(connection, account_id, at).seen(visible_statements.by_ids(), ids=list(template_ids))
+        return {each.template.id: each for each in found}
 
     def list(self, account_id: uuid.UUID, query: listing.TemplateQuery = _ALL) -> listing.Page[sight.Seen]:
         """A page of what the account sees in the query's scopes.
 
         Raises: errors.InvalidRequest where `after` is no cursor of that sort.
         """
-        order, at = template_lists.order(query.sort, _table.c), self._clock()
-        parts = [
-            order.apply(
-                sa.select(_table).where(*_listed(account_id, scope, query, at), *template_lists.conditions(query)),
-                after=query.after,
-                limit=query.limit,
-            )
-            for scope in visibility.Scope
-            if scope in query.scopes
-        ]
+        order, at = template_lists.order(query.sort, schema.templates.c), self._clock()
+        values = {**template_lists.values(query), **order.bound(query.after)}
+        statement = visible_statements.page(template_lists.shape(query), is_behind=query.after is not None)
         with self._db.read() as connection:
-            found = template_reading.fetch(connection, _together(parts, query))
-            page = order.page(found, query.limit)
-            return listing.Page(_seen(connection, account_id, page.items, at), page.next)
+            found = _Look(connection, account_id, at).seen(statement, **values)
+        page = order.page([each.template for each in found], query.limit)
+        return listing.Page(found[: query.limit], page.next)
 
 
 def check(connection: sa.Connection, use: Use, at: datetime.datetime) -> None:
@@ -119,228 +172,34 @@ def check(connection: sa.Connection, use: Use, at: datetime.datetime) -> None:
 
     Raises: errors.TemplateNotFound.
     """
-    query = sa.select(_table.c.id).where(_table.c.id == use.template_id, _may_see(use.account_id, at))
-    if connection.execute(query).first() is None:
+    look = _Look(connection, use.account_id, at)
+    if look.rows(visible_statements.ids_among(), ids=[use.template_id]).first() is None:
         raise errors.TemplateNotFound(template=use.reference)
 
 
-# --- what may be seen ---------------------------------------------------------------------------------------------------
-
-
-def _may_see(account_id: uuid.UUID, at: datetime.datetime) -> sa.ColumnElement[bool]:
-    """For queries that have found their few rows by id or name already."""
-    kinds = sa.or_(_is_shared_with(account_id, at), _table.c.published_at.is_not(None))
-    return sa.or_(_table.c.owner_id == account_id, sa.and_(kinds, *_of_others(account_id)))
-
-
-def _listed(
-    account_id: uuid.UUID, scope: visibility.Scope, query: listing.TemplateQuery, at: datetime.datetime
-) -> Sequence[sa.ColumnElement[bool]]:
-    """One kind, each template in the first that is asked for. Tags are their owner's: nobody else finds a template by them."""
-    if scope is visibility.Scope.MINE:
-        return [_table.c.owner_id == account_id, *([sa.false()] if query.is_hidden else [])]
-    hidden = _is_hidden_from(account_id)
-    of_others = [*_of_others(account_id), hidden if query.is_hidden else sa.not_(hidden)]
-    if query.tag is not None:
-        of_others.append(sa.false())
-    shared = _is_shared_with(account_id, at)
-    if scope is visibility.Scope.SHARED:
-        return [shared, *of_others]
-    is_listed_before = visibility.Scope.SHARED in query.scopes
-    return [_table.c.published_at.is_not(None), *of_others, *([sa.not_(shared)] if is_listed_before else [])]
-
-
-def _of_others(account_id: uuid.UUID) -> Sequence[sa.ColumnElement[bool]]:
-    """Whatever makes another's template visible, these hold as well. Both subqueries are small, and made once."""
-    suspended = sa.select(_accounts.c.id).where(_accounts.c.state == account.State.SUSPENDED)
-    limited = sa.exists().where(_accounts.c.id == account_id, _accounts.c.is_limited).correlate(None)
-    allowed = sa.select(_allowed.c.publisher_id).where(_allowed.c.account_id == account_id)
-    # Others see a template once it is whole; what is in the trash is as good as gone, and back when it is restored.
-    return [
-        _table.c.owner_id != account_id,
-        template_lists.is_in(template.KEPT),
-        _table.c.owner_id.not_in(suspended),
-        sa.or_(sa.not_(limited), _table.c.owner_id.in_(allowed)),
-    ]
-
-
-def _is_shared_with(account_id: uuid.UUID, at: datetime.datetime) -> sa.ColumnElement[bool]:
-    """As a list of ids: for an account it is short, and each is found by its key."""
-    shared = sa.select(_shares.c.template_id).where(_shares.c.account_id == account_id, _is_in_force(at))
-    return _table.c.id.in_(shared)
-
-
-def _is_in_force(at: datetime.datetime) -> sa.ColumnElement[bool]:
-    return sa.or_(_shares.c.expires_at.is_(None), _shares.c.expires_at > at)
-
-
-def _is_hidden_from(account_id: uuid.UUID) -> sa.ColumnElement[bool]:
-    return _table.c.id.in_(sa.select(_hidden.c.template_id).where(_hidden.c.account_id == account_id))
-
-
-# --- finding ------------------------------------------------------------------------------------------------------------
-
-
-def _find(
-    connection: sa.Connection, account_id: uuid.UUID, parsed: template.Reference, at: datetime.datetime
-) -> template.Template | None:
-    query = sa.select(_table).where(_may_see(account_id, at))
-    if parsed.id is not None:
-        query = query.where(_table.c.id == parsed.id)
-    else:
-        named = _named(connection, account_id, parsed)
-        if named is None:
-            return None
-        states = tuple(template.DEPLOYABLE) if parsed.version is None else _OWNER_NAMES
-        query = query.where(*named, _table.c.state.in_(states))
-        if parsed.version is not None:
-            query = query.where(_table.c.version == parsed.version)
-    found = template_reading.fetch(connection, query.order_by(_table.c.version.desc()).limit(1))
-    return found[0] if found else None
-
-
-def _named(
-    connection: sa.Connection, account_id: uuid.UUID, parsed: template.Reference
-) -> Sequence[sa.ColumnElement[bool]] | None:
-    """The rows of one name of one account; None where nobody is called so."""
-    owner_id = account_id if parsed.publisher is None else _publisher_id(connection, parsed.publisher)
-    return None if owner_id is None else [_table.c.owner_id == owner_id, _table.c.name == parsed.name]
-
-
-def _all_named(
-    connection: sa.Connection, account_id: uuid.UUID, parsed: template.Reference, at: datetime.datetime
-) -> Sequence[sa.ColumnElement[bool]]:
-    """The rows of the name that is meant, be it by the id of one of them; no rows where nothing is."""
-    if parsed.id is None:
-        return _named(connection, account_id, parsed) or [sa.false()]
-    found = _find(connection, account_id, parsed, at)
-    return [sa.false()] if found is None else [_table.c.owner_id == found.owner_id, _table.c.name == found.name]
-
-
-def _publisher_id(connection: sa.Connection, publisher: str) -> uuid.UUID | None:
-    """The account that is called so where it publishes; the cloud operator's is not called by its own name."""
-    if publisher == account.CLOUD:
-        return account.DEFAULT_ACCOUNT_ID
-    query = sa.select(_accounts.c.id).where(_accounts.c.name == publisher, _accounts.c.id != account.DEFAULT_ACCOUNT_ID)
-    return connection.execute(query).scalar()
-
-
-def _not_found(
-    connection: sa.Connection, account_id: uuid.UUID, parsed: template.Reference, reference: str, at: datetime.datetime
-) -> errors.TemplateNotFound:
-    """Of a name whose visible versions cannot be deployed it says why."""
-    named = None if parsed.name is None or parsed.version is not None else _named(connection, account_id, parsed)
-    if named is None:
-        return errors.TemplateNotFound(template=reference)
-    query = sa.select(_table.c.version, _table.c.state).where(
-        *named, _table.c.state.in_(_OWNER_NAMES), _may_see(account_id, at)
+def _own(found: template.Template, beside: dict[str, Any]) -> sight.Seen:
+    kept = visibility.Visibility.SHARED if beside["is_shared"] else visibility.Visibility.PRIVATE
+    return sight.Seen(
+        template=found,
+        publisher=visibility.publisher_name(found.owner_id, beside["owner_name"]),
+        scope=visibility.Scope.MINE,
+        visibility=kept if found.publication is None else visibility.Visibility.PUBLIC,
+        right=visibility.Right.EXPORT,
     )
-    rows = connection.execute(query.order_by(_table.c.version.desc()).limit(_TOLD_VERSIONS)).all()
-    if not rows:
-        return errors.TemplateNotFound(template=reference)
-    name = reference.partition("@")[0]
-    told = ", ".join(f"{name}@{row.version} is {row.state}" for row in rows)
-    return errors.NoDeployableVersion(template=name, versions=told, example=f"{name}@{rows[0].version}")
 
 
-def _together(parts: Sequence[sa.Select[Any]], query: listing.TemplateQuery) -> sa.Select[Any]:
-    """One page out of the first page of each part: each is cut short by its own index, and only those are sorted."""
-    if len(parts) == 1:
-        return parts[0]
-    whole = sa.union_all(*(sa.select(part.subquery()) for part in parts)).subquery()
-    order = template_lists.order(query.sort, whole.c)
-    return order.apply(sa.select(whole), after=None, limit=query.limit)
-
-
-# --- how it is seen -----------------------------------------------------------------------------------------------------
-
-
-def _seen(
-    connection: sa.Connection, account_id: uuid.UUID, found: Sequence[template.Template], at: datetime.datetime
-) -> Sequence[sight.Seen]:
-    """By keys alone, for a page at once: who owns them, by which share they are seen, and what is hidden."""
-    if not found:
-        return []
-    ids = [each.id for each in found]
-    about = _About(
-        account_id=account_id,
-        publishers=_publishers(connection, {each.owner_id for each in found}),
-        shares=_shares_with(connection, account_id, ids, at),
-        shared=_shared_with_anybody(connection, ids, at),
-        hidden=_hidden_among(connection, account_id, ids),
-        successors=_visible_among(connection, account_id, {each.successor_id for each in found} - {None}, at),
+def _other(found: template.Template, beside: dict[str, Any], *, successors: Collection[uuid.UUID]) -> sight.Seen:
+    """Where it is both shared and public, the share speaks, and both allow."""
+    is_by_share = beside["share_right"] is not None
+    public = None if found.publication is None else found.publication.terms
+    note = beside["share_note"] if is_by_share else public.note if public is not None else ""
+    right = visibility.Right(beside["share_right"]) if is_by_share else visibility.Right.DEPLOY
+    return sight.Seen(
+        template=sight.opened(found, note=note, successor_is_seen=found.successor_id in successors),
+        publisher=visibility.publisher_name(found.owner_id, beside["owner_name"]),
+        scope=visibility.Scope.SHARED if is_by_share else visibility.Scope.PUBLIC,
+        visibility=visibility.Visibility.SHARED if public is None else visibility.Visibility.PUBLIC,
+        right=right.joined(None if public is None else public.right),
+        expires_at=beside["share_expires_at"],
+        is_hidden=beside["is_hidden"],
     )
-    return [about.own(each) if each.owner_id == account_id else about.other(each) for each in found]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _About:
-    """What is known besides the rows."""
-
-    account_id: uuid.UUID
-    publishers: dict[uuid.UUID, str]
-    shares: dict[uuid.UUID, Any]
-    shared: frozenset[uuid.UUID]
-    hidden: frozenset[uuid.UUID]
-    successors: frozenset[uuid.UUID]
-
-    def own(self, found: template.Template) -> sight.Seen:
-        kept = visibility.Visibility.SHARED if found.id in self.shared else visibility.Visibility.PRIVATE
-        return sight.Seen(
-            template=found,
-            publisher=self.publishers[found.owner_id],
-            scope=visibility.Scope.MINE,
-            visibility=kept if found.publication is None else visibility.Visibility.PUBLIC,
-            right=visibility.Right.EXPORT,
-        )
-
-    def other(self, found: template.Template) -> sight.Seen:
-        """Where it is both shared and public, the share speaks, and both allow."""
-        share, publication = self.shares.get(found.id), found.publication
-        public = None if publication is None else publication.terms
-        note = share.note if share is not None else public.note if public is not None else ""
-        right = visibility.Right.DEPLOY if share is None else visibility.Right(share.right)
-        return sight.Seen(
-            template=sight.opened(found, note=note, successor_is_seen=found.successor_id in self.successors),
-            publisher=self.publishers[found.owner_id],
-            scope=visibility.Scope.PUBLIC if share is None else visibility.Scope.SHARED,
-            visibility=visibility.Visibility.SHARED if public is None else visibility.Visibility.PUBLIC,
-            right=right.joined(None if public is None else public.right),
-            expires_at=None if share is None else share.expires_at,
-            is_hidden=found.id in self.hidden,
-        )
-
-
-def _publishers(connection: sa.Connection, owner_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
-    query = sa.select(_accounts.c.id, _accounts.c.name).where(_accounts.c.id.in_(tuple(owner_ids)))
-    return {row.id: visibility.publisher_name(row.id, row.name) for row in connection.execute(query)}
-
-
-def _shares_with(
-    connection: sa.Connection, account_id: uuid.UUID, ids: Collection[uuid.UUID], at: datetime.datetime
-) -> dict[uuid.UUID, Any]:
-    query = sa.select(_shares).where(
-        _shares.c.account_id == account_id, _shares.c.template_id.in_(ids), _is_in_force(at)
-    )
-    return {row.template_id: row for row in connection.execute(query)}
-
-
-def _shared_with_anybody(
-    connection: sa.Connection, ids: Collection[uuid.UUID], at: datetime.datetime
-) -> frozenset[uuid.UUID]:
-    query = sa.select(_shares.c.template_id).where(_shares.c.template_id.in_(ids), _is_in_force(at)).distinct()
-    return frozenset(connection.execute(query).scalars())
-
-
-def _hidden_among(connection: sa.Connection, account_id: uuid.UUID, ids: Collection[uuid.UUID]) -> frozenset[uuid.UUID]:
-    query = sa.select(_hidden.c.template_id).where(_hidden.c.account_id == account_id, _hidden.c.template_id.in_(ids))
-    return frozenset(connection.execute(query).scalars())
-
-
-def _visible_among(
-    connection: sa.Connection, account_id: uuid.UUID, ids: Collection[uuid.UUID | None], at: datetime.datetime
-) -> frozenset[uuid.UUID]:
-    if not ids:
-        return frozenset()
-    query = sa.select(_table.c.id).where(_table.c.id.in_(tuple(ids)), _may_see(account_id, at))
-    return frozenset(connection.execute(query).scalars())
