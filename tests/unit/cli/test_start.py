@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 from importlib import metadata
@@ -26,7 +25,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
         "import contextlib, sys\n"
         "from estampe.cli.main import app\n"
         f"with contextlib.suppress(SystemExit): app({arguments!r})\n"
-        "print('modules', *sorted({name.partition('.')[0] for name in sys.modules}))\n"
+        "print('modules', *sorted({name.partition('.')[0] for name, loaded in sys.modules.items() if loaded}))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.splitlines()[-1].split())
@@ -38,7 +37,7 @@ def test_a_command_does_not_import_the_daemons_libraries(run: conftest.CommandLi
         "import sys\n"
         "from estampe.cli.main import app\n"
         "app(['server', 'list'], standalone_mode=False)\n"
-        "print('modules', *sorted({name.partition('.')[0] for name in sys.modules}))\n"
+        "print('modules', *sorted({name.partition('.')[0] for name, loaded in sys.modules.items() if loaded}))\n"
     )
     env = {**os.environ, "ESTAMPE_SOCKET": str(run.socket_path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
@@ -46,20 +45,6 @@ def test_a_command_does_not_import_the_daemons_libraries(run: conftest.CommandLi
     assert loaded.isdisjoint(
         {"fastapi", "uvicorn", "sqlalchemy", "dbos", "libvirt", "rich", "click", "pygments", "blake3"}
     )
-
-
-def test_help_takes_less_than_four_tenths_of_a_second() -> None:
-    def seconds() -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(
-            [sys.executable, "-c", "from estampe.cli.main import main; main()", "--help"],
-            capture_output=True,
-            check=True,
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    assert min(seconds() for _nth in range(3)) < 0.4  # of the CPU: the machine may be busy with other tests
 
 
 def test_ctrl_c_while_modules_are_imported_ends_as_later(tmp_path: Path) -> None:
