@@ -29,13 +29,7 @@ def order(sort: listing.TemplateSort, columns: Any) -> paging.Order:
             paging.Key(column=columns.created_at, of=lambda each: each.created_at, kind=datetime.datetime),
             id_,
         ),
-        # Without a size, while it is captured, a template counts as empty. No index serves this order.
-        "size": (
-            paging.Key(
-                column=sa.func.coalesce(columns.logical_bytes, 0), of=lambda each: each.logical_bytes or 0, kind=int
-            ),
-            id_,
-        ),
+        "size": (paging.Key(column=schema.size_of(columns), of=lambda each: each.logical_bytes or 0, kind=int), id_),
     }
     first, *others = keys[sort.value.removeprefix("-")]
     return paging.Order(sort, (dataclasses.replace(first, is_descending=sort.value.startswith("-")), *others))

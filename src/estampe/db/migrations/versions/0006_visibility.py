@@ -49,6 +49,7 @@ def _extend_templates() -> None:
     orders: dict[str, list[str | sa.TextClause]] = {
         "name": ["name", sa.text("version DESC"), "id"],
         "created_at": ["created_at", "id"],
+        "size": [sa.text("coalesce(logical_bytes, 0)"), "id"],
     }
     for name, keys in orders.items():
         index = f"ix_templates_public_{name}"
