@@ -1,6 +1,6 @@
 """How long lists, searches and shows take among 100,000 templates of 1,000 accounts: the queries alone, and what clients see.
 
-    script/bench catalogue [--plans] [--database sqlite] [--clients 16] [--seconds 10] [--rate 100]
+    script/bench catalogue [--plans] [--database sqlite] [--clients 16] [--seconds 10] [--rate 16]
 
 On SQLite and on PostgreSQL (a server of its own, durable, with the settings it is installed with), one after the other. *Queries* are
 the catalogue's, one after the other. *Requests* go to the real daemon on its unix socket, each client with an API key of
@@ -215,7 +215,7 @@ def main() -> None:
     parser.add_argument("--database", choices=site_of_api.DATABASES, action="append", help="default: both")
     parser.add_argument("--plans", action="store_true", help="print the queries' plans instead")
     parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("--rate", type=int, default=100, help="requests a second of all clients together")
+    parser.add_argument("--rate", type=int, default=16, help="requests a second of all clients together; default: one each")
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement of requests")
     parser.add_argument("--times", type=int, default=200, help="how often each query alone is asked")
     parser.add_argument("--only", default="", help="the kinds whose names hold this text")

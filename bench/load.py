@@ -53,7 +53,7 @@ def measure(path: Path, callers: Sequence[Caller], pace: Pace) -> list[float]:
     parts = [callers[nth::PROCESSES] for nth in range(PROCESSES)]
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
-        begun = time.monotonic() + 2.0  # when all processes have begun
+        begun = time.monotonic() + 4.0  # when all processes have begun, and every client is warm
         asked = [pool.submit(_process, path, part, pace, begun) for part in parts if part]
         return sorted(itertools.chain.from_iterable(each.result() for each in asked))
 

@@ -66,8 +66,9 @@ def conditions(query: listing.TemplateQuery) -> Iterable[sa.ColumnElement[bool]]
     if query.name_glob is not None:
         yield _table.c.name.like(sa.bindparam("wanted_name", type_=sa.Text), escape="\\")
     if query.tag is not None:
-        tagged = sa.select(_tags.c.template_id).where(_tags.c.tag == sa.bindparam("wanted_tag", type_=sa.Text))
-        yield _table.c.id.in_(tagged)
+        # Asked of each of an account's rows, by the key of its tags: a list of all that have the tag is everybody's.
+        wanted = sa.bindparam("wanted_tag", type_=sa.Text)
+        yield sa.exists().where(_tags.c.template_id == _table.c.id, _tags.c.tag == wanted)
     if query.is_trashed:
         yield is_in({template.State.TRASHED})
     elif not query.states:
