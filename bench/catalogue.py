@@ -215,7 +215,9 @@ def main() -> None:
     parser.add_argument("--database", choices=site_of_api.DATABASES, action="append", help="default: both")
     parser.add_argument("--plans", action="store_true", help="print the queries' plans instead")
     parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("--rate", type=int, default=16, help="requests a second of all clients together; default: one each")
+    parser.add_argument(
+        "--rate", type=int, default=16, help="requests a second of all clients together; default: one each"
+    )
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement of requests")
     parser.add_argument("--times", type=int, default=200, help="how often each query alone is asked")
     parser.add_argument("--only", default="", help="the kinds whose names hold this text")
