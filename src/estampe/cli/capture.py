@@ -22,7 +22,7 @@ def capture_server(  # noqa: PLR0917 - Typer passes by name
         ),
     ] = None,
     note: Annotated[str, typer.Option("--note", help="A note for people.")] = "",
-    tags: Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be repeated.")] = None,
+    tags: Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag; may be repeated.")] = None,
     volumes: Annotated[
         list[str] | None,
         typer.Option("--volume", metavar="TARGET", help="Capture only this volume (vda, ...); may be repeated."),

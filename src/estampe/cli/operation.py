@@ -29,7 +29,10 @@ _COLUMNS = (
 @app.command("list")
 def list_operations(
     states: Annotated[
-        list[operations.State] | None, typer.Option("--state", help="Only operations in this state; may be repeated.")
+        list[operations.State] | None,
+        typer.Option(
+            "--state", metavar="|".join(operations.State), help="Only operations in this state; may be repeated."
+        ),
     ] = None,
     kind: Annotated[operations.Kind | None, typer.Option("--kind", help="Only operations of this kind.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many.")] = 20,

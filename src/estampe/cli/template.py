@@ -34,7 +34,7 @@ def list_templates(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="Only these names; a pattern, as 'web*'.")
     ] = None,
-    tag: Annotated[str | None, typer.Option("--tag", help="Only templates with this tag.")] = None,
+    tag: Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only templates with this tag.")] = None,
     form: output.Option = output.Output.TABLE,
 ) -> None:
     """List templates, by name, the newest version first.
@@ -82,7 +82,9 @@ def edit_template(
     reference: options.Template,
     name: Annotated[str | None, typer.Option("--name", help="Another name; the version number stays.")] = None,
     note: Annotated[str | None, typer.Option("--note", help="Another note; '' for none.")] = None,
-    tags: Annotated[list[str] | None, typer.Option("--tag", help="Its tags from now on; may be repeated.")] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="TAG", help="Its tags from now on; may be repeated.")
+    ] = None,
     is_untagged: Annotated[bool, typer.Option("--no-tags", help="Take all tags away.")] = False,
     form: output.Option = output.Output.TABLE,
 ) -> None:
