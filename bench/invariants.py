@@ -23,7 +23,9 @@ from estampe.schemas import store, template
 _DRAIN_SECONDS = 600
 _UNFINISHED = (operation.State.QUEUED, operation.State.RUNNING)
 # Faults that a workflow may find only when it runs, and that are the callers' doing.
-_EXPECTED_FAILURES = {errors.Cancelled.code, errors.TemplateNotFound.code, errors.NameInUse.code}
+_EXPECTED_FAILURES = {
+    errors.Cancelled.code, errors.TemplateNotFound.code, errors.TemplateStateForbids.code, errors.NameInUse.code,
+}  # fmt: skip
 
 
 @dataclass(kw_only=True)
