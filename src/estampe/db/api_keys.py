@@ -13,14 +13,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import database, paging, schema
+from estampe.db import database, paging, schema, standing
 from estampe.model import access, api_key, listing
 from estampe.model import account as accounts
 
 _keys = schema.api_keys
-_accounts = schema.accounts
-_users = schema.users
-_members = schema.memberships
 _PREFIX: Final = re.compile(r"[0-9a-f]{4,32}")
 _ALL: Final = listing.ApiKeyQuery()
 _id = paging.Key(column=_keys.c.id, of=lambda each: each.id, kind=uuid.UUID)
@@ -115,22 +112,7 @@ class ApiKeys:
 @functools.cache  # every request asks it: see `visible_statements`
 def _holding() -> sa.Select[Any]:
     """The key `key_id` with whom it stands for."""
-    is_member = sa.and_(_members.c.user_id == _keys.c.user_id, _members.c.account_id == _keys.c.account_id)
-    return (
-        sa.select(
-            _keys,
-            _accounts.c.name.label("account_name"),
-            _accounts.c.state.label("account_state"),
-            _accounts.c.created_at.label("account_created_at"),
-            _users.c.name.label("user_name"),
-            _users.c.is_cloud_operator.label("is_user_operator"),
-            _members.c.role.label("user_role"),
-        )
-        .join(_accounts, _accounts.c.id == _keys.c.account_id)
-        .outerjoin(_users, _users.c.id == _keys.c.user_id)
-        .outerjoin(_members, is_member)
-        .where(_keys.c.id == sa.bindparam("key_id", type_=sa.Uuid))
-    )
+    return standing.joined(_keys).where(_keys.c.id == sa.bindparam("key_id", type_=sa.Uuid))
 
 
 def _visible(actor: access.Actor) -> Iterable[sa.ColumnElement[bool]]:
@@ -159,12 +141,7 @@ def _key(row: Any) -> api_key.ApiKey:
 
 
 def _holder(row: Any) -> Holder:
-    owner = accounts.Account(
-        id=row.account_id, name=row.account_name, state=accounts.State(row.account_state),
-        created_at=row.account_created_at,
-    )  # fmt: skip
     return Holder(
-        key=_key(row), secret_digest=row.secret_digest, account=owner, user=row.user_name,
-        is_user_operator=bool(row.is_user_operator),
-        user_role=None if row.user_role is None else accounts.Role(row.user_role),
+        key=_key(row), secret_digest=row.secret_digest, account=standing.account(row), user=row.user,
+        is_user_operator=bool(row.is_user_operator), user_role=standing.role(row),
     )  # fmt: skip

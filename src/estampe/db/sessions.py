@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 import uuid
 from collections.abc import Iterable, Sequence
@@ -12,14 +13,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from estampe import errors
-from estampe.db import database, paging, schema
+from estampe.db import database, paging, schema, standing
 from estampe.model import access, listing, session
 from estampe.model import account as accounts
 
 _sessions = schema.sessions
-_accounts = schema.accounts
 _users = schema.users
-_members = schema.memberships
 _PREFIX: Final = re.compile(r"[0-9a-f]{4,32}")
 _ALL: Final = listing.SessionQuery()
 _id = paging.Key(column=_sessions.c.id, of=lambda each: each.id, kind=uuid.UUID)
@@ -63,21 +62,8 @@ class Sessions:
 
     def find(self, token_digest: str) -> Holder | None:
         """The session with whom it stands for."""
-        is_member = sa.and_(_members.c.user_id == _sessions.c.user_id, _members.c.account_id == _sessions.c.account_id)
-        query = (
-            _joined(
-                _accounts.c.name.label("account_name"),
-                _accounts.c.state.label("account_state"),
-                _accounts.c.created_at.label("account_created_at"),
-                _users.c.is_cloud_operator.label("is_user_operator"),
-                _members.c.role.label("user_role"),
-            )
-            .join(_accounts, _accounts.c.id == _sessions.c.account_id)
-            .outerjoin(_members, is_member)
-            .where(_sessions.c.token_digest == token_digest)
-        )
         with self._db.read() as connection:
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(_holding(), {"token_digest": token_digest}).one_or_none()
         return None if row is None else _holder(row)
 
     def touch(self, session_id: uuid.UUID, *, at: datetime.datetime) -> None:
@@ -139,6 +125,12 @@ class Sessions:
             return len(connection.execute(ended).all())
 
 
+@functools.cache  # every request of a browser asks it: see `visible_statements`
+def _holding() -> sa.Select[Any]:
+    """The session of `token_digest` with whom it stands for."""
+    return standing.joined(_sessions).where(_sessions.c.token_digest == sa.bindparam("token_digest", type_=sa.Text))
+
+
 def _visible(actor: access.Actor, at: datetime.datetime, idle: datetime.timedelta) -> Iterable[sa.ColumnElement[bool]]:
     """Live ones of the account: all for the cloud operator and owners, for others their own."""
     yield _sessions.c.account_id == actor.account_id
@@ -155,9 +147,8 @@ def _conditions(query: listing.SessionQuery) -> Iterable[sa.ColumnElement[bool]]
         yield _sessions.c.method == query.method
 
 
-def _joined(*more: sa.ColumnElement[Any]) -> sa.Select[Any]:
-    columns = sa.select(_sessions, _users.c.name.label("user"), *more)
-    return columns.join(_users, _users.c.id == _sessions.c.user_id)
+def _joined() -> sa.Select[Any]:
+    return sa.select(_sessions, _users.c.name.label("user")).join(_users, _users.c.id == _sessions.c.user_id)
 
 
 def _session(row: Any) -> session.Session:
@@ -166,11 +157,7 @@ def _session(row: Any) -> session.Session:
 
 
 def _holder(row: Any) -> Holder:
-    owner = accounts.Account(
-        id=row.account_id, name=row.account_name, state=accounts.State(row.account_state),
-        created_at=row.account_created_at,
-    )  # fmt: skip
     return Holder(
-        session=_session(row), account=owner, is_user_operator=row.is_user_operator,
-        user_role=None if row.user_role is None else accounts.Role(row.user_role),
+        session=_session(row), account=standing.account(row), is_user_operator=row.is_user_operator,
+        user_role=standing.role(row),
     )  # fmt: skip

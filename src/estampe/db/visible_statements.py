@@ -1,7 +1,7 @@
 """The statements of `visible_templates`: which rows an account may see, and what is said of each beside its row.
 
-Each is made once for its shape and kept: building one, and finding its compiled form again by all its parts, took half the time of
-a list. So who looks (`me`), when (`at`) and what is looked for are parameters.
+Each is made once for its shape and kept: every request needs one or two, and building one, and finding its compiled form again by
+all its parts, takes longer than the database does. So who looks (`me`), when (`at`) and what is looked for are parameters.
 """
 
 from __future__ import annotations
