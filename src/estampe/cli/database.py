@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from estampe.maintenance import archive, comparison, service
 
 app = typer.Typer(
-    help="Upgrade, backup and restore of the database (without the daemon).",
-    no_args_is_help=True,
-    rich_markup_mode=None,
+    help="Upgrade, back up and restore the database, without the daemon.", no_args_is_help=True, rich_markup_mode=None
 )
 
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="A backup's file.", show_default=False)]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from estampe.schemas import publishing
 
 app = typer.Typer(
-    help="Who may publish templates, and whose templates an account takes.", no_args_is_help=True, rich_markup_mode=None
+    help="Who may publish, and whose templates an account takes.", no_args_is_help=True, rich_markup_mode=None
 )
 
 

@@ -124,7 +124,7 @@ def _by_provider(daemon: client.Client, account: str | None, port: int) -> api_k
 
 
 def sign_out(form: output.Option = output.Output.TABLE) -> None:
-    """Sign out: the key of the current context is revoked, and forgotten here.
+    """Sign out: the current context's key is revoked and forgotten.
 
     \b
     Examples:

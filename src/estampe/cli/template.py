@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from estampe.schemas import template
 
 app = typer.Typer(
-    help="List, show, edit and delete image templates, and lead their life.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
+    help="List, show, edit, share and delete image templates.", no_args_is_help=True, rich_markup_mode=None
 )
 
 _COLUMNS = (
