@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from estampe import config, log, wiring
+from estampe import collector, config, log, wiring
 from estampe.api import app as api_app
 from estampe.api import server as api_server
 from estampe.db import database
@@ -76,6 +76,7 @@ def main() -> None:
         try:
             installation.launch()
             app = api_app.create(installation.services, meter=installation.meter)
+            collector.set_aside()
             api_server.serve(
                 app, socket_path=settings.socket, group=None, on_ready=lambda _stop: print("ready", flush=True)
             )

@@ -11,12 +11,14 @@ import itertools
 import multiprocessing
 import random
 import socket
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 PROCESSES = 4
+_READY_SECONDS = 120.0
 _WARM_UP = 3  # requests of each client that do not count: connections are made, statements compiled
 
 
@@ -50,24 +52,41 @@ class _Connection(http.client.HTTPConnection):
 
 def measure(path: Path, callers: Sequence[Caller], pace: Pace) -> list[float]:
     """Seconds of each request, sorted. Raises: RuntimeError at the first that is not answered with 200."""
-    parts = [callers[nth::PROCESSES] for nth in range(PROCESSES)]
+    parts = [part for part in (callers[nth::PROCESSES] for nth in range(PROCESSES)) if part]
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
-        begun = time.monotonic() + 4.0  # when all processes have begun, and every client is warm
-        asked = [pool.submit(_process, path, part, pace, begun) for part in parts if part]
+    everybody = context.Barrier(len(callers))
+    with concurrent.futures.ProcessPoolExecutor(
+        len(parts), mp_context=context, initializer=_await_at, initargs=(everybody,)
+    ) as pool:
+        asked = [pool.submit(_process, path, part, pace) for part in parts]
         return sorted(itertools.chain.from_iterable(each.result() for each in asked))
 
 
-def _process(path: Path, callers: Sequence[Caller], pace: Pace, begin: float) -> list[float]:
+_everybody: threading.Barrier  # of this process: where all clients of all processes meet before it counts
+
+
+def _await_at(barrier: threading.Barrier) -> None:
+    global _everybody  # noqa: PLW0603 - a process of the pool is handed it once, at its begin
+    _everybody = barrier
+
+
+def _process(path: Path, callers: Sequence[Caller], pace: Pace) -> list[float]:
     with concurrent.futures.ThreadPoolExecutor(len(callers)) as pool:
-        asked = [pool.submit(_ask, path, caller, pace, begin) for caller in callers]
+        asked = [pool.submit(_ask, path, caller, pace) for caller in callers]
         return list(itertools.chain.from_iterable(each.result() for each in asked))
 
 
-def _ask(path: Path, caller: Caller, pace: Pace, begin: float) -> list[float]:
+def _ask(path: Path, caller: Caller, pace: Pace) -> list[float]:
     connection, paths = _Connection(path), itertools.cycle(caller.paths)
-    for _ in range(_WARM_UP):
-        _request(connection, next(paths), caller.key)
+    try:
+        for _ in range(_WARM_UP):
+            _request(connection, next(paths), caller.key)
+    except BaseException:
+        _everybody.abort()  # nobody waits for a client that will not come
+        raise
+    # A client that is late would ask without a pause until it has caught up: no clock runs before all are ready.
+    _everybody.wait(_READY_SECONDS)
+    begin = time.monotonic()
     # Clients that began together would ask together for ever.
     due = begin + random.random() * pace.every_seconds  # noqa: S311 - no secret
     end, took = begin + pace.seconds, []

@@ -20,7 +20,7 @@ from typing import Final
 import structlog
 
 import estampe
-from estampe import config, errors, log, sign_in_wiring
+from estampe import collector, config, errors, log, sign_in_wiring
 from estampe.accounts import auditing, bundle
 from estampe.api import app as api_app
 from estampe.api import metrics, readiness, tcp
@@ -497,6 +497,7 @@ def serve(settings: config.Settings) -> None:
             app = api_app.create(
                 installation.services, meter=installation.meter, public_origin=sign_in_wiring.public_origin(settings)
             )
+            collector.set_aside()
             _log.info("serving", socket=str(settings.socket), listen=settings.listen)
             with _housekeeping(installation).running():
                 api_server.serve(app, socket_path=settings.socket, group=settings.group, endpoint=endpoint)

@@ -100,6 +100,7 @@ def create(
     app.state.hub = events.Hub(app.state.stopping)
     app.state.wait_limiter = None
     app.state.hash_limiter = None
+    app.state.short_turns = None
     app.state.wait_slice_seconds = wait_slice_seconds
     for router in _ROUTERS:
         gate.check(router.routes)

@@ -22,7 +22,7 @@ from starlette import concurrency
 from starlette import exceptions as starlette_exceptions
 
 from estampe import correlation, errors
-from estampe.api import access_table, cookies, cross_site, paths, peer, problems
+from estampe.api import access_table, cookies, cross_site, paths, peer, problems, turns
 from estampe.api import services as ports
 from estampe.model import access, account, audit
 
@@ -107,7 +107,9 @@ async def _pass(request: fastapi.Request, action: str, endpoint: _Endpoint) -> f
 async def _admit(request: fastapi.Request, rule: access.Rule, trail: Trail) -> access.Actor:
     """Raises: errors.NotSignedIn, errors.AccountNotFound, errors.Denied."""
     services = cast("ports.Services", request.app.state.services)
-    actor = await concurrency.run_in_threadpool(services.identity.identify, _credentials(request))
+    shown = _credentials(request)
+    in_turn = await turns.get_turns(request)
+    actor = await in_turn.run(lambda: services.identity.identify(shown))
     trail.actor, trail.account = actor.name, actor.account
     if actor.session_id is not None and cross_site.is_change(request):
         cross_site.check_origin(request)

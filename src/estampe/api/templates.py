@@ -9,7 +9,7 @@ import fastapi
 
 from estampe import errors
 from estampe.api import dependencies as given
-from estampe.api import etag, gate, problems
+from estampe.api import etag, gate, problems, turns
 from estampe.api import services as ports
 from estampe.model import template as templates
 from estampe.model import visibility
@@ -37,14 +37,21 @@ def changed(
 
 
 @router.get("", response_model=template.TemplateList)
-def list_templates(
-    services: given.Services, owner_id: given.OwnerId, query: Annotated[template.ListQuery, fastapi.Query()]
+async def list_templates(
+    services: given.Services,
+    owner_id: given.OwnerId,
+    query: Annotated[template.ListQuery, fastapi.Query()],
+    in_turn: turns.InTurn,
 ) -> fastapi.Response:
     """A page of templates, the account's own unless `scope` says otherwise; by name, newest version first, unless sorted otherwise."""
-    page = services.templates.list(owner_id, query.to_domain())
-    told = template.TemplateList(templates=[template.Template.of(each) for each in page.items], next=page.next)
-    # Written here, where it was made: FastAPI would validate it once more, in a thread that has to be waited for again.
-    return fastapi.Response(told.model_dump_json(), media_type="application/json")
+
+    def write() -> str:
+        page = services.templates.list(owner_id, query.to_domain())
+        told = template.TemplateList(templates=[template.Template.of(each) for each in page.items], next=page.next)
+        return told.model_dump_json()
+
+    # Written there, where it was made: FastAPI would validate it once more, in a thread that has to be waited for again.
+    return fastapi.Response(await in_turn.run(write), media_type="application/json")
 
 
 @router.get(

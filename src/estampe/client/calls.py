@@ -39,7 +39,7 @@ _PLAN_SECONDS: Final = 300.0  # a plan reads the extents of every volume; usage 
 _START_SECONDS: Final = 120.0  # of a server, by libvirt on a busy host
 _MARGIN_SECONDS: Final = 15.0  # between the end of a wait in the daemon and our giving up on it
 _PROVIDER_SECONDS: Final = 60.0  # the daemon asks the OpenID provider up to four times, each with 10 s
-_PAGE: Final = 200
+_PAGE: Final = 100
 
 
 # --- servers ----------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ _allowed = schema.allowed_publishers
 _ME: Final = sa.bindparam("me", type_=sa.Uuid)
 _AT: Final = sa.bindparam("at", type_=schema.UtcDateTime)
 _TERMS: Final = ("right", "note", "expires_at")  # of a share
+_SORTED: Final = (_table.c.id, _table.c.name, _table.c.version, _table.c.created_at, _table.c.logical_bytes)
 # By name and version everything is found that its owner may do something about.
 OWNER_NAMES: Final = tuple(template.COMPLETE)
 
@@ -78,18 +79,28 @@ def page(shape: listing.TemplateQuery, *, is_behind: bool) -> sa.Select[Any]:
     Each kind that is asked for is cut short by an index of its own, and only what is left of it is put together.
     """
     order = template_lists.order(shape.sort, _table.c)
+    scopes = [scope for scope in visibility.Scope if scope in shape.scopes]
+    rows = sa.select(_table) if len(scopes) == 1 else sa.select(*_SORTED)
     parts = [
         order.apply_bound(
-            sa.select(_table).where(*_listed(scope, shape), *template_lists.conditions(shape)),
+            rows.where(*_listed(scope, shape), *template_lists.conditions(shape)),
             is_behind=is_behind,
             limit=shape.limit,
         )
-        for scope in visibility.Scope
-        if scope in shape.scopes
+        for scope in scopes
     ]
-    whole = parts[0] if len(parts) == 1 else sa.union_all(*(sa.select(part.subquery()) for part in parts))
+    whole = parts[0] if len(parts) == 1 else _together(parts, shape)
     found = _as_seen(whole, order=lambda rows: template_lists.order(shape.sort, rows).by())
     return found.limit(shape.limit + 1)
+
+
+def _together(parts: Sequence[sa.Select[Any]], shape: listing.TemplateQuery) -> sa.Select[Any]:
+    """The page of several kinds: put together by what it is sorted by, and only then are whole rows read."""
+    kinds = sa.union_all(*(sa.select(part.subquery()) for part in parts)).subquery("kinds")
+    first = template_lists.order(shape.sort, kinds.c).apply_bound(
+        sa.select(kinds.c.id), is_behind=False, limit=shape.limit
+    )
+    return sa.select(_table).join(found := first.subquery("found"), found.c.id == _table.c.id)
 
 
 # --- what may be seen ---------------------------------------------------------------------------------------------------

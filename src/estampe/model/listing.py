@@ -21,7 +21,7 @@ from estampe import errors
 from estampe.model import account, audit, operation, power, session, template, visibility
 
 _Item = TypeVar("_Item")
-DEFAULT_LIMIT: Final = 100
+DEFAULT_LIMIT: Final = 50
 MAX_CURSOR_CHARACTERS: Final = 512
 
 
