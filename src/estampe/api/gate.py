@@ -77,6 +77,19 @@ def actor_of(request: fastapi.Request) -> access.Actor:
     return cast("access.Actor", request.state.actor)
 
 
+async def is_still_admitted(request: fastapi.Request) -> bool:
+    """Whether who was let in would be now, as the same and with no less: keys are revoked and sessions end while a stream goes on.
+
+    Where that cannot be said, no: who asks again is told what is wrong.
+    """
+    before, rule = actor_of(request), access_table.RULES[request.scope["route"].name]
+    try:
+        now = await _admit(request, rule, Trail())
+    except errors.EstampeError:
+        return False
+    return (now.account_id, now.is_cloud_operator) == (before.account_id, before.is_cloud_operator)
+
+
 @contextlib.contextmanager
 def naming(trail: Trail) -> Iterator[None]:
     """Where the OpenID provider vouches for somebody who is not known here, the audit log says whom: it may be a user to link."""

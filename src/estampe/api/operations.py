@@ -79,13 +79,18 @@ async def watch_operation(
         ),
     ] = None,
 ) -> AsyncIterator[sse.ServerSentEvent]:
-    """Server-sent events: the operation at once and at each change, `ended` the last one; a comment every 15 s meanwhile."""
+    """Server-sent events: the operation at once and at each change, `ended` the last one; a comment every 15 s meanwhile.
+
+    The stream ends before its end where the key or the session that opened it is no longer valid.
+    """
     hub: events.Hub = request.app.state.hub
 
     def look() -> operations.Operation:
         return _look(services.operations, actor, str(followed.id))
 
     async for state in hub.follow(followed, look, seen=None if seen is None else int(seen)):
+        if not await gate.is_still_admitted(request):
+            return
         name = "ended" if state.state.has_ended else "changed"
         yield sse.ServerSentEvent(
             id=str(state.revision), event=name, raw_data=operation.Operation.model_validate(state).model_dump_json()

@@ -52,7 +52,7 @@ class Database:
         Raises: errors.DatabaseUnavailable, also where the file is in a folder that does not exist; errors.DatabaseUrlInvalid.
         """
         if postgresql.is_url(url):
-            made = postgresql.create_engine(url, schema=schema)
+            made = postgresql.create_engine(url, schema=schema, plans_once=True)
             texts.watch(made)
             return cls(made, where=postgresql.describe(url), wait=wait, schema=schema)
         parsed = sa.make_url(url)

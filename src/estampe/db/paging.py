@@ -40,14 +40,14 @@ class Order:
         """One row more than `limit`, which tells whether there is a next page. Raises: errors.InvalidRequest."""
         if after is not None:
             query = query.where(self._behind(self._position(after)))
-        return query.order_by(*self.by()).limit(limit + 1)
+        return query.order_by(*self.by()).limit(written(limit + 1))
 
     def apply_bound(self, query: sa.Select[Any], *, is_behind: bool, limit: int) -> sa.Select[Any]:
         """As `apply`, of statements that are kept: the position behind which a page begins comes with `bound`."""
         if is_behind:
             bound = [sa.bindparam(f"after_{n}", type_=key.column.type) for n, key in enumerate(self.keys)]
             query = query.where(self._behind(bound))
-        return query.order_by(*self.by()).limit(limit + 1)
+        return query.order_by(*self.by()).limit(written(limit + 1))
 
     def bound(self, after: str | None) -> dict[str, Any]:
         """The parameters of `apply_bound`. Raises: errors.InvalidRequest."""
@@ -80,6 +80,11 @@ class Order:
         first = self.keys[0]
         begin = first.column <= bound[0] if first.is_descending else first.column >= bound[0]
         return sa.and_(begin, sa.or_(*cases))
+
+
+def written(number: int) -> sa.ColumnElement[int]:
+    """A number that stands in the statement, not among its values: a plan that is made for all values knows it."""
+    return sa.literal_column(str(int(number)), sa.Integer)
 
 
 def _typed(value: Any, key: Key) -> Any:

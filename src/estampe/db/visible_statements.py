@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from estampe.db import schema, template_lists
+from estampe.db import paging, schema, template_lists
 from estampe.model import account, listing, template, visibility
 
 _table = schema.templates
@@ -49,7 +49,7 @@ def by_name(*, has_version: bool) -> sa.Select[Any]:
     query = sa.select(_table).where(*_named(), _table.c.state.in_(states), _may_see())
     if has_version:
         query = query.where(_table.c.version == sa.bindparam("version", type_=sa.Integer))
-    return _as_seen(query.order_by(_table.c.version.desc()).limit(1))
+    return _as_seen(query.order_by(_table.c.version.desc()).limit(paging.written(1)))
 
 
 @functools.cache
@@ -91,7 +91,7 @@ def page(shape: listing.TemplateQuery, *, is_behind: bool) -> sa.Select[Any]:
     ]
     whole = parts[0] if len(parts) == 1 else _together(parts, shape)
     found = _as_seen(whole, order=lambda rows: template_lists.order(shape.sort, rows).by())
-    return found.limit(shape.limit + 1)
+    return found.limit(paging.written(shape.limit + 1))
 
 
 def _together(parts: Sequence[sa.Select[Any]], shape: listing.TemplateQuery) -> sa.Select[Any]:

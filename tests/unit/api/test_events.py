@@ -17,7 +17,8 @@ from tests.unit.api import fakes, serving
 
 from estampe import errors
 from estampe.client import client
-from estampe.model import operation
+from estampe.model import account, operation
+from estampe.schemas import api_key
 
 _END: dict[str, Any] = {"state": operation.State.SUCCEEDED, "result": {}, "ended_at": fakes.NOW}
 
@@ -107,6 +108,35 @@ def test_a_hundred_followers_hear_every_change_and_hold_no_thread(tmp_path: Path
             assert len(world.calls) - looks <= 6  # one look a tick, not a hundred
             world.change(begun.id, progress=operation.Progress(phase="done"), **_END)
     assert all(each == ["planning", "copying vda", "done"] for each in heard)
+
+
+def test_a_stream_ends_with_the_key_that_opened_it(tmp_path: Path) -> None:
+    world = fakes.World()
+    begun = world.begin(operation.Kind.CAPTURE, "web-01")
+    path = tmp_path / "estampe.sock"
+    heard, refused = [], []
+    with serving.serving(world, path), client.Client(path) as operator:
+        made = operator.create_api_key(api_key.CreateApiKeyRequest(name="ci", role=account.Role.OWNER))
+
+        def follow() -> None:
+            try:
+                with client.Client(path, key=made.key) as member:
+                    for state in member.watch_operation(str(begun.id)):
+                        heard.append(state.progress.phase)  # noqa: PERF401 - seen by the test while it grows
+            except errors.EstampeError as error:
+                refused.append(error.code)
+
+        following = threading.Thread(target=follow, daemon=True)
+        following.start()
+        _until(lambda: heard)
+        world.change(begun.id, progress=operation.Progress(phase="copying vda"))
+        _until(lambda: len(heard) == 2)
+        operator.revoke_api_key(str(made.api_key.id))
+        world.change(begun.id, progress=operation.Progress(phase="copying vdb"))
+        following.join(30)
+    assert not following.is_alive()
+    assert heard == ["planning", "copying vda"]
+    assert refused == ["api-key-refused"]
 
 
 def test_a_stream_ends_when_the_daemon_stops(tmp_path: Path) -> None:

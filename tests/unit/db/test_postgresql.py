@@ -112,7 +112,7 @@ def test_an_operators_choice_about_a_standby_stays(url, postgresql):
         ("lock_timeout", "30s"),
         ("idle_in_transaction_session_timeout", "1min"),
         ("search_path", "estampe"),
-        ("plan_cache_mode", "force_custom_plan"),
+        ("plan_cache_mode", "force_generic_plan"),
     ],
 )
 def test_a_session_is_set_up(db, name, value):
