@@ -75,7 +75,7 @@ def main() -> None:
         installation = install(settings, given["servers"])
         try:
             installation.launch()
-            app = api_app.create(installation.services, meter=installation.meter)
+            app = api_app.create(installation.services, meter=installation.meter, readers=installation.readers)
             collector.set_aside()
             api_server.serve(
                 app, socket_path=settings.socket, group=None, on_ready=lambda _stop: print("ready", flush=True)

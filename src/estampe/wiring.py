@@ -116,6 +116,7 @@ class Installation:
     meter: metrics.Metrics
     audit: audit_rows.Audit
     keys: key_rows.ApiKeys
+    readers: int  # of the database, see `database.Database.readers`
     _closing: contextlib.ExitStack = field(repr=False)
 
     def launch(self) -> None:
@@ -407,6 +408,7 @@ def wire(
         meter=meter,
         audit=audit_rows.Audit(adapters.db),
         keys=key_rows.ApiKeys(adapters.db),
+        readers=adapters.db.readers,
         _closing=closing,
     )
 
@@ -495,7 +497,10 @@ def serve(settings: config.Settings) -> None:
         try:
             installation.launch()
             app = api_app.create(
-                installation.services, meter=installation.meter, public_origin=sign_in_wiring.public_origin(settings)
+                installation.services,
+                meter=installation.meter,
+                readers=installation.readers,
+                public_origin=sign_in_wiring.public_origin(settings),
             )
             collector.set_aside()
             _log.info("serving", socket=str(settings.socket), listen=settings.listen)

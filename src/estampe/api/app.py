@@ -70,12 +70,14 @@ def create(
     wait_slice_seconds: float = 1.0,
     meter: metrics.Metrics | None = None,
     public_origin: str | None = None,
+    readers: int = 1,
 ) -> fastapi.FastAPI:
     """The API over `services`, which measures itself with `meter`.
 
     Raises: errors.EstampeError where a route has no rule in `access_table`.
 
-    `public_origin` is where browsers reach it; None: where each request says it is.
+    `public_origin` is where browsers reach it; None: where each request says it is. `readers` is how many may read the database at
+    once, see `turns`.
 
     `app.state.stopping` is set when the daemon begins to stop: long polls then answer within `wait_slice_seconds`, which
     is also how late they notice a client that left; streams of events end within a tick.
@@ -101,6 +103,7 @@ def create(
     app.state.wait_limiter = None
     app.state.hash_limiter = None
     app.state.short_turns = None
+    app.state.readers = readers
     app.state.wait_slice_seconds = wait_slice_seconds
     for router in _ROUTERS:
         gate.check(router.routes)

@@ -46,7 +46,6 @@ _PREPARE: Final = """
 SELECT set_config('search_path', quote_ident(%(schema)s), false),
        set_config('lock_timeout', %(lock)s, false),
        set_config('idle_in_transaction_session_timeout', %(idle)s, false),
-       set_config('plan_cache_mode', %(plans)s, false),
        set_config('tcp_keepalives_idle', '60', false),
        set_config('tcp_keepalives_interval', '10', false),
        set_config('tcp_keepalives_count', '6', false),
@@ -100,13 +99,8 @@ def describe(url: str) -> str:
     return f"PostgreSQL {found.get('dbname', 'default')} on {user}{host}{port}"
 
 
-def connector(
-    url: str, *, schema: str, waits_for_locks: bool = False, plans_once: bool = False
-) -> Callable[[], psycopg.Connection[Any]]:
+def connector(url: str, *, schema: str, waits_for_locks: bool = False) -> Callable[[], psycopg.Connection[Any]]:
     """What makes a session on the schema; with `waits_for_locks` it waits for locks without a limit.
-
-    With `plans_once` what psycopg has prepared (it does so at the sixth time) is planned once, for all values. It is for statements
-    whose plan does not depend on them: a page of the catalogue takes 4 ms to plan and 2 ms to read.
 
     Raises: errors.DatabaseUrlInvalid.
     """
@@ -116,7 +110,6 @@ def connector(
         "schema": schema,
         "lock": "0" if waits_for_locks else f"{LOCK_TIMEOUT_SECONDS}s",
         "idle": f"{_IDLE_IN_TRANSACTION_SECONDS}s",
-        "plans": "force_generic_plan" if plans_once else "auto",
     }
 
     def connect() -> psycopg.Connection[Any]:
@@ -137,7 +130,7 @@ def connector(
     return connect
 
 
-def create_engine(url: str, *, schema: str, waits_for_locks: bool = False, plans_once: bool = False) -> sa.Engine:
+def create_engine(url: str, *, schema: str, waits_for_locks: bool = False) -> sa.Engine:
     """An engine of sessions on one schema. The engine itself knows no password, so none of its messages tells one.
 
     A session that broke while it was idle (the server was restarted) is replaced before it is used.
@@ -145,7 +138,7 @@ def create_engine(url: str, *, schema: str, waits_for_locks: bool = False, plans
     """
     return sa.create_engine(
         "postgresql+psycopg://",
-        creator=connector(url, schema=schema, waits_for_locks=waits_for_locks, plans_once=plans_once),
+        creator=connector(url, schema=schema, waits_for_locks=waits_for_locks),
         pool_pre_ping=True,
         hide_parameters=True,  # requests hold user data with passwords
     )

@@ -142,7 +142,14 @@ def size_of(columns: Any) -> sa.ColumnElement[int]:
 
 # The public templates in the orders in which they are listed: few rows of a large table, so only those are indexed.
 for _name, _keys in {
-    "ix_templates_public_name": (templates.c.name, templates.c.version.desc(), templates.c.id),
+    # With what a search by name asks of each besides: it reads all of the index, and no row.
+    "ix_templates_public_name": (
+        templates.c.name,
+        templates.c.version.desc(),
+        templates.c.id,
+        templates.c.owner_id,
+        templates.c.state,
+    ),
     "ix_templates_public_created_at": (templates.c.created_at, templates.c.id),
     "ix_templates_public_size": (size_of(templates.c), templates.c.id),
 }.items():

@@ -21,18 +21,28 @@ _LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 def order(sort: listing.TemplateSort, columns: Any) -> paging.Order:
     """The order by `columns`, which are the table's or those of a query for its rows. An id ends it: names are an account's."""
-    id_ = paging.Key(column=columns.id, of=lambda each: each.id, kind=uuid.UUID)
-    version = paging.Key(column=columns.version, of=lambda each: each.version, kind=int, is_descending=True)
-    keys = {
-        "name": (paging.Key(column=columns.name, of=lambda each: each.name, kind=str), version, id_),
-        "created": (
-            paging.Key(column=columns.created_at, of=lambda each: each.created_at, kind=datetime.datetime),
-            id_,
-        ),
-        "size": (paging.Key(column=schema.size_of(columns), of=lambda each: each.logical_bytes or 0, kind=int), id_),
-    }
-    first, *others = keys[sort.value.removeprefix("-")]
+    first, *others = _keys(sort.value.removeprefix("-"), columns)
     return paging.Order(sort, (dataclasses.replace(first, is_descending=sort.value.startswith("-")), *others))
+
+
+def _keys(what: str, columns: Any) -> tuple[paging.Key, ...]:
+    id_ = paging.Key(column=columns.id, of=lambda each: each.id, kind=uuid.UUID)
+    if what == "created":
+        created = paging.Key(column=columns.created_at, of=lambda each: each.created_at, kind=datetime.datetime)
+        return created, id_
+    if what == "size":
+        return paging.Key(column=schema.size_of(columns), of=lambda each: each.logical_bytes or 0, kind=int), id_
+    version = paging.Key(column=columns.version, of=lambda each: each.version, kind=int, is_descending=True)
+    return paging.Key(column=columns.name, of=lambda each: each.name, kind=str), version, id_
+
+
+def sorted_by(sort: listing.TemplateSort) -> Sequence[sa.Column[Any]]:
+    """The columns that `order` looks at, and no other: an index may hold them all."""
+    return {
+        "name": (_table.c.name, _table.c.version, _table.c.id),
+        "created": (_table.c.created_at, _table.c.id),
+        "size": (_table.c.logical_bytes, _table.c.id),
+    }[sort.value.removeprefix("-")]
 
 
 def is_in(states: Collection[template.State]) -> sa.ColumnElement[bool]:

@@ -23,7 +23,6 @@ _allowed = schema.allowed_publishers
 _ME: Final = sa.bindparam("me", type_=sa.Uuid)
 _AT: Final = sa.bindparam("at", type_=schema.UtcDateTime)
 _TERMS: Final = ("right", "note", "expires_at")  # of a share
-_SORTED: Final = (_table.c.id, _table.c.name, _table.c.version, _table.c.created_at, _table.c.logical_bytes)
 # By name and version everything is found that its owner may do something about.
 OWNER_NAMES: Final = tuple(template.COMPLETE)
 
@@ -80,7 +79,7 @@ def page(shape: listing.TemplateQuery, *, is_behind: bool) -> sa.Select[Any]:
     """
     order = template_lists.order(shape.sort, _table.c)
     scopes = [scope for scope in visibility.Scope if scope in shape.scopes]
-    rows = sa.select(_table) if len(scopes) == 1 else sa.select(*_SORTED)
+    rows = sa.select(_table) if len(scopes) == 1 else sa.select(*template_lists.sorted_by(shape.sort))
     parts = [
         order.apply_bound(
             rows.where(*_listed(scope, shape), *template_lists.conditions(shape)),

@@ -108,12 +108,7 @@ def test_an_operators_choice_about_a_standby_stays(url, postgresql):
 @pytest.mark.requires_postgresql
 @pytest.mark.parametrize(
     ("name", "value"),
-    [
-        ("lock_timeout", "30s"),
-        ("idle_in_transaction_session_timeout", "1min"),
-        ("search_path", "estampe"),
-        ("plan_cache_mode", "force_generic_plan"),
-    ],
+    [("lock_timeout", "30s"), ("idle_in_transaction_session_timeout", "1min"), ("search_path", "estampe")],
 )
 def test_a_session_is_set_up(db, name, value):
     assert setting(db, name) == value

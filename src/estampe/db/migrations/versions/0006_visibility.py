@@ -47,7 +47,7 @@ def _extend_templates() -> None:
         op.add_column("templates", column)
     public = sa.text("published_at IS NOT NULL")
     orders: dict[str, list[str | sa.TextClause]] = {
-        "name": ["name", sa.text("version DESC"), "id"],
+        "name": ["name", sa.text("version DESC"), "id", "owner_id", "state"],
         "created_at": ["created_at", "id"],
         "size": [sa.text("coalesce(logical_bytes, 0)"), "id"],
     }
