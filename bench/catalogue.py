@@ -1,12 +1,11 @@
 """How long lists, searches and shows take among 100,000 templates of 1,000 accounts: the queries alone, and what clients see.
 
-    script/bench catalogue [--plans] [--database sqlite] [--clients 16] [--seconds 10] [--rate 16]
+    script/bench catalogue [--plans] [--database sqlite] [--clients 16] [--seconds 10] [--rate 16] [--at-once]
 
 On SQLite and on PostgreSQL (a server of its own, durable, with the settings it is installed with), one after the other. *Queries* are
 the catalogue's, one after the other. *Requests* go to the real daemon on its unix socket, each client with an API key of
-another account, in four processes. Of each kind they are asked twice: with all clients together asking `--rate` times a second,
-and with every client asking again as soon as it has an answer, which shows all that the machine can do. `--plans` prints how
-the database goes about each query instead.
+another account, in four processes; all clients together ask `--rate` times a second. With `--at-once` every client then asks again as
+soon as it has an answer, which shows all that the machine can do. `--plans` prints how the database goes about each query instead.
 """
 
 from __future__ import annotations
@@ -197,12 +196,11 @@ def run(place: site_of_api.Site, asked: argparse.Namespace) -> None:
     else:
         print_figures(f"{place.kind}: queries alone", measure_queries(cases, times=asked.times))
         paced = load.Pace(seconds=asked.seconds, every_seconds=asked.clients / asked.rate)
-        flat_out = load.Pace(seconds=asked.seconds)
+        paces = {f"{asked.clients} clients, {asked.rate} requests/s": paced}
+        if asked.at_once:
+            paces[f"{asked.clients} clients, at once"] = load.Pace(seconds=asked.seconds)
         with place.serving():
-            for title, pace in (
-                (f"{asked.clients} clients, {asked.rate} requests/s", paced),
-                (f"{asked.clients} clients, at once", flat_out),
-            ):
+            for title, pace in paces.items():
                 took = measure_requests(place, viewers, pace, only=asked.only)
                 print_figures(f"{place.kind}: {title}", took, seconds=asked.seconds)
     db.close()
@@ -217,6 +215,9 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument(
         "--rate", type=int, default=16, help="requests a second of all clients together; default: one each"
+    )
+    parser.add_argument(
+        "--at-once", action="store_true", help="then once more, every client asking again as soon as it has an answer"
     )
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement of requests")
     parser.add_argument("--times", type=int, default=200, help="how often each query alone is asked")
