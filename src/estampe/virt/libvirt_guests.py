@@ -19,6 +19,8 @@ _AGENT_PING_SECONDS: Final = 5
 _AGENT_SILENCE_SECONDS: Final = 1
 _LOCK: Final = re.compile(r"Failed to get .*lock")
 _LOCKED_PATH: Final = re.compile(r"Is another process using the image \[(.+?)\]")
+# libvirt (9.0) says no more where QEMU had ended, for a lock as for anything else, just before its monitor was connected to.
+_GONE_UNHEARD: Final = "failed to connect to monitor socket"
 _ADDRESS_SOURCES: Final = (
     libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT,
     libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE,
@@ -37,7 +39,7 @@ class Guests:
 
         def start(domain: Any) -> None:
             try:
-                domain.createWithFlags(flags)
+                _create(domain, flags)
             except libvirt.libvirtError as error:
                 if domain.isActive():
                     return
@@ -116,6 +118,16 @@ def _unless_off(domain: Any, call: Any, *arguments: int) -> None:
     except libvirt.libvirtError:
         if domain.isActive() and domain.state()[0] != libvirt.VIR_DOMAIN_SHUTOFF:
             raise
+
+
+def _create(domain: Any, flags: int) -> None:
+    """Start; once more where QEMU ended before it could be heard why, which is a race of a few milliseconds on a busy host."""
+    try:
+        domain.createWithFlags(flags)
+    except libvirt.libvirtError as error:
+        if _GONE_UNHEARD not in libvirt_connection.message_of(error):
+            raise
+        domain.createWithFlags(flags)
 
 
 def _raise_if_locked(error: Any) -> None:
