@@ -82,7 +82,7 @@ def page(shape: listing.TemplateQuery, *, is_behind: bool) -> sa.Select[Any]:
     rows = sa.select(_table) if len(scopes) == 1 else sa.select(*template_lists.sorted_by(shape.sort))
     parts = [
         order.apply_bound(
-            rows.where(*_listed(scope, shape), *template_lists.conditions(shape)),
+            rows.where(*template_lists.conditions(shape), *_listed(scope, shape)),
             is_behind=is_behind,
             limit=shape.limit,
         )
