@@ -78,14 +78,20 @@ class Database:
         return 1 if self._schema is None else _POSTGRESQL_READERS
 
     @contextlib.contextmanager
-    def read(self) -> Iterator[sa.Connection]:
-        """A transaction that only reads, all of it from one state. Raises: errors.DatabaseUnavailable."""
+    def read(self, *, is_search: bool = False) -> Iterator[sa.Connection]:
+        """A transaction that only reads, all of it from one state. Raises: errors.DatabaseUnavailable.
+
+        `is_search`: it looks for a pattern. Without knowing it, PostgreSQL (15) takes any for rare, once a statement is prepared, and
+        reads every row that could match.
+        """
         with self._translated(), self._connect() as connection:
             if self._schema is not None:  # one that only reads is never told to begin again (PostgreSQL 13.2.2)
                 connection = connection.execution_options(  # noqa: PLW2901 - the same one, marked
                     isolation_level="REPEATABLE READ", postgresql_readonly=True
                 )
             with connection.begin():
+                if is_search and self._schema is not None:
+                    connection.exec_driver_sql("SET LOCAL plan_cache_mode = 'force_custom_plan'")
                 yield connection
 
     @contextlib.contextmanager

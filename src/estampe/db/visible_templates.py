@@ -161,7 +161,8 @@ class VisibleTemplates:
         order, at = template_lists.order(query.sort, schema.templates.c), self._clock()
         values = {**template_lists.values(query), **order.bound(query.after)}
         statement = visible_statements.page(template_lists.shape(query), is_behind=query.after is not None)
-        with self._db.read() as connection:
+        is_search = query.name_glob is not None or query.guest_glob is not None
+        with self._db.read(is_search=is_search) as connection:
             found = _Look(connection, account_id, at).seen(statement, **values)
         page = order.page([each.template for each in found], query.limit)
         return listing.Page(found[: query.limit], page.next)

@@ -323,3 +323,12 @@ def test_a_restart_of_the_server_is_survived_by_the_next_transaction(tmp_path):
                 starting = beside.submit(server.start)
                 assert accounts.Accounts(db).get_default().name == "committed"
                 starting.result()
+
+
+@pytest.mark.requires_postgresql
+def test_a_search_is_planned_for_its_pattern_and_nothing_else_is(db):
+    asked = sa.text("SHOW plan_cache_mode")
+    with db.read(is_search=True) as connection:
+        assert connection.execute(asked).scalar() == "force_custom_plan"
+    with db.read() as connection:
+        assert connection.execute(asked).scalar() == "auto"
