@@ -17,6 +17,7 @@ from estampe.api import (
     description,
     events,
     gate,
+    hashing,
     idempotency,
     members,
     metrics,
@@ -36,6 +37,7 @@ from estampe.api import (
     system,
     template_life,
     templates,
+    turns,
     users,
 )
 from estampe.api import services as ports
@@ -101,9 +103,8 @@ def create(
     app.state.stopping = threading.Event()
     app.state.hub = events.Hub(app.state.stopping)
     app.state.wait_limiter = None
-    app.state.hash_limiter = None
-    app.state.short_turns = None
-    app.state.readers = readers
+    app.state.hash_turns = turns.Turns(hashing.AT_ONCE)
+    app.state.short_turns = turns.Turns(readers)
     app.state.wait_slice_seconds = wait_slice_seconds
     for router in _ROUTERS:
         gate.check(router.routes)

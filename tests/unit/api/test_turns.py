@@ -14,29 +14,9 @@ from estampe.model import listing
 PATIENCE_SECONDS = 10.0
 
 
-def test_one_after_the_other_in_the_order_in_which_they_came() -> None:
-    running, log = [], []
-
-    def work(number: int) -> None:
-        running.append(number)
-        assert running == [number]
-        time.sleep(0.005)
-        log.append(running.pop())
-
-    async def all_at_once() -> None:
-        in_turn = turns.Turns(anyio.CapacityLimiter(1))
-        async with anyio.create_task_group() as group:
-            for number in range(8):
-                group.start_soon(in_turn.run, lambda number=number: work(number))
-
-    anyio.run(all_at_once)
-
-    assert log == list(range(8))
-
-
 def test_what_fails_gives_its_turn_on() -> None:
     async def twice() -> str:
-        in_turn = turns.Turns(anyio.CapacityLimiter(1))
+        in_turn = turns.Turns(1)
         with pytest.raises(ZeroDivisionError):
             await in_turn.run(lambda: 1 // 0)
         return await in_turn.run(lambda: "next")
