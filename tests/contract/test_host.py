@@ -545,7 +545,8 @@ def test_a_volume_that_is_still_being_made_is_deleted_once_it_is(rig, host):
         while not path.exists():
             assert not making.done()
         host.delete_volume(pool, "large")
-        assert making.exception() is None
+        outcome = making.exception()  # who makes it may be told of it, or come a moment late to look at what was made
+        assert outcome is None or isinstance(outcome, errors.HypervisorFailed)
     assert host.find_volume(pool, "large") is None
     assert not path.exists()
 
