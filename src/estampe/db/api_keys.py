@@ -58,7 +58,7 @@ class ApiKeys:
 
     def find(self, key_id: uuid.UUID) -> Holder | None:
         """The key with whom it stands for."""
-        with self._db.read() as connection:
+        with self._db.look_up() as connection:
             row = connection.execute(_holding(), {"key_id": key_id}).one_or_none()
         return None if row is None else _holder(row)
 

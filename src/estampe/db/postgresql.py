@@ -10,13 +10,16 @@ A URL goes to libpq as it is, so all that libpq takes is taken: several hosts, T
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+import select
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, cast
 
 import psycopg
 import psycopg.conninfo
 import sqlalchemy as sa
+from sqlalchemy.engine import interfaces
 
 from estampe import errors
 
@@ -136,12 +139,39 @@ def create_engine(url: str, *, schema: str, waits_for_locks: bool = False) -> sa
     A session that broke while it was idle (the server was restarted) is replaced before it is used.
     Raises: errors.DatabaseUrlInvalid.
     """
-    return sa.create_engine(
+    engine = sa.create_engine(
         "postgresql+psycopg://",
         creator=connector(url, schema=schema, waits_for_locks=waits_for_locks),
-        pool_pre_ping=True,
         hide_parameters=True,  # requests hold user data with passwords
     )
+    sa.event.listen(engine, "checkout", lambda session, _record, _fairy: _check_still_open(engine, session))
+    return engine
+
+
+@contextlib.contextmanager
+def unprepared(connection: sa.Connection) -> Iterator[None]:
+    """What is executed meanwhile is planned for its values, each time; psycopg else prepares what it has seen five times."""
+    session = cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
+    before, session.prepare_threshold = session.prepare_threshold, None
+    try:
+        yield
+    finally:
+        session.prepare_threshold = before
+
+
+def _check_still_open(engine: sa.Engine, session: interfaces.DBAPIConnection) -> None:
+    """Before a session is used again. Raises: sa.exc.DisconnectionError, for which the pool makes a new one.
+
+    A server that ended it has said so, or closed the socket. Only where there is anything to read is it asked: asked each time
+    (SQLAlchemy's pre-ping), it costs every transaction a round trip.
+    """
+    try:
+        said = select.poll()
+        said.register(session.fileno(), select.POLLIN)
+        if said.poll(0):
+            engine.dialect.do_ping(session)
+    except psycopg.Error as error:
+        raise sa.exc.DisconnectionError from error
 
 
 def find_failure(error: Exception, *, where: str) -> errors.EstampeError | None:

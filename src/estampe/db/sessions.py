@@ -62,7 +62,7 @@ class Sessions:
 
     def find(self, token_digest: str) -> Holder | None:
         """The session with whom it stands for."""
-        with self._db.read() as connection:
+        with self._db.look_up() as connection:
             row = connection.execute(_holding(), {"token_digest": token_digest}).one_or_none()
         return None if row is None else _holder(row)
 

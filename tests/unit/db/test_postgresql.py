@@ -326,9 +326,28 @@ def test_a_restart_of_the_server_is_survived_by_the_next_transaction(tmp_path):
 
 
 @pytest.mark.requires_postgresql
-def test_a_search_is_planned_for_its_pattern_and_nothing_else_is(db):
-    asked = sa.text("SHOW plan_cache_mode")
-    with db.read(is_search=True) as connection:
-        assert connection.execute(asked).scalar() == "force_custom_plan"
+@pytest.mark.parametrize("is_search", [True, False])
+def test_a_search_is_planned_for_its_pattern_each_time_and_nothing_else_is(db, is_search):
+    asked = "SELECT name FROM accounts WHERE name LIKE 'd%'"
+    for _ in range(10):  # psycopg prepares what it has seen five times
+        with db.read(is_search=is_search) as connection:
+            assert connection.execute(sa.text(asked)).scalar() == "default"
     with db.read() as connection:
-        assert connection.execute(asked).scalar() == "auto"
+        prepared = connection.execute(sa.text("SELECT statement FROM pg_prepared_statements")).scalars().all()
+    assert (asked in prepared) is not is_search
+
+
+@pytest.mark.requires_postgresql
+def test_a_look_up_needs_no_transaction_and_the_next_read_has_one(db):
+    level = sa.text("SHOW transaction_isolation")
+    for _ in range(2):
+        with db.look_up() as connection:
+            assert connection.execute(level).scalar() == "read committed"
+            assert not in_transaction(connection)
+        with db.read() as connection:
+            assert connection.execute(level).scalar() == "repeatable read"
+            assert in_transaction(connection)
+
+
+def in_transaction(connection):
+    return connection.connection.dbapi_connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
