@@ -14,6 +14,7 @@ import pytest
 from estampe import errors
 from estampe.guest import base, memory, mounted
 
+SIZE = 4 << 20
 FILES = {
     "/etc/hostname": "source\n",
     "/etc/latin": "\N{REPLACEMENT CHARACTER}t\N{REPLACEMENT CHARACTER}",
@@ -49,18 +50,20 @@ def make_tree(root):
 
 @pytest.fixture(scope="module")
 def handle(tmp_path_factory):
-    """One launched appliance for the module, with a fresh file system mounted for each test by `real`."""
+    """One launched appliance for the module: /dev/sda has the content, and each test gets a copy of it as /dev/sdb."""
     guestfs = pytest.importorskip("guestfs")
     directory = tmp_path_factory.mktemp("contract")
     make_tree(directory / "tree")
-    volume = directory / "volume"
-    volume.write_bytes(bytes(16 << 20))
-    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", directory / "tree", volume], check=True, timeout=60)
+    made, scratch = directory / "made", directory / "scratch"
+    made.write_bytes(bytes(SIZE))
+    scratch.write_bytes(bytes(SIZE))
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", directory / "tree", made], check=True, timeout=60)
     launched = guestfs.GuestFS(python_return_dict=True)
     launched.set_backend("direct")
     launched.set_backend_settings(["force_tcg"])
     launched.set_memsize(512)
-    launched.add_drive_opts(str(volume), format="raw")
+    launched.add_drive_opts(str(made), format="raw", readonly=True)
+    launched.add_drive_opts(str(scratch), format="raw")
     launched.launch()
     yield launched
     launched.close()
@@ -74,23 +77,10 @@ def appliance(request):
         yield in_memory()
         return
     handle = request.getfixturevalue("handle")
-    handle.mount("/dev/sda", "/")
-    real = mounted.MountedGuest(handle)
-    yield real
-    restore(real, handle)
+    handle.copy_device_to_device("/dev/sda", "/dev/sdb")
+    handle.mount("/dev/sdb", "/")
+    yield mounted.MountedGuest(handle)
     handle.umount_all()
-
-
-def restore(real, handle):
-    """Back to the content above, whatever the test did."""
-    for path in real.glob("/etc/*", "/var/log/*", "/var/log/.h*", "/abs", "/rel", "/out", "/logs", "/new*"):
-        real.remove(path)
-    for path, text in FILES.items():
-        real.make_directory(path.rpartition("/")[0])
-        handle.write(path, b"\xe9t\xe9" if path == "/etc/latin" else text.encode())
-    real.make_directory("/etc/empty")
-    for path, target in LINKS.items():
-        real.link(path, target)
 
 
 def test_it_is_an_appliance(appliance):
