@@ -224,8 +224,9 @@ def test_a_session_that_the_server_ended_while_idle_is_replaced_silently(db, pos
 
 
 def end_sessions(server, url):
+    """Ends them, and waits until they are gone: asked without a timeout, the server only sends them a signal."""
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+        query = "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s"
         connection.execute(query, [postgresql_server.name_of(url)])
 
 
