@@ -393,6 +393,7 @@ def wire(
     keeper = ground.keeper()
     store = storage.StorageService(
         store=adapters.store,
+        templates=ground.templates,
         operations=ground.operations,
         dispatcher=dispatch.Dispatcher(rows=ground.operations, engine=adapters.engine),
         default_grace_seconds=settings.sweep_grace_seconds,

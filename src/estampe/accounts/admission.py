@@ -6,8 +6,9 @@ OpenID   ─┴─▶ a user ────┴─▶ session (browsers)
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from estampe import errors
@@ -56,6 +57,34 @@ class Admission:
             address=browser.address, user_id=user.id, session_id=opened.id,
         )  # fmt: skip
         return views.OpenedSession(actor=actor, session=opened, cookie=cookie)
+
+    def switch(self, actor: access.Actor, account_name: str, *, browser: session.Browser) -> views.OpenedSession:
+        """A session of the same person for another account, in place of the one that is shown: it ends when that one would have.
+
+        Raises: errors.InvalidRequest where no session was shown, errors.AccountNotFound where the person is no member.
+        """
+        present = self.sessions.get_current(actor)
+        if present is None:
+            raise errors.InvalidRequest(
+                field="cookie", problem="no session was shown: name the account with each request"
+            )
+        user = self.people.get(present.user)
+        try:
+            chosen, role = self._chosen(user, account_name)
+        except errors.SignInRefused as error:
+            raise errors.AccountNotFound(account=account_name) from error
+        opened, cookie = self.sessions.open(
+            user, account_id=chosen.id, method=present.method, browser=browser, expires_at=present.expires_at
+        )
+        switched = dataclasses.replace(actor, account=chosen, role=role, session_id=opened.id)
+        return views.OpenedSession(actor=switched, session=opened, cookie=cookie)
+
+    def list_memberships(self, actor: access.Actor) -> Sequence[views.Membership]:
+        """The accounts that the person may act for; the acted for one alone where it is no person who asks."""
+        if actor.user_id is None:
+            return [views.Membership(account=actor.account, role=actor.role)]
+        found = self.people.list_memberships(actor.user_id)
+        return [views.Membership(account=each, role=role) for each, role in found]
 
     def _chosen(self, user: account.User, name: str | None) -> tuple[account.Account, account.Role]:
         """The account to act for. One that the user is no member of is refused as a wrong password is."""

@@ -51,6 +51,7 @@ class Bundle:
     keys: keys.KeyService
     sign_in: signing_in.SignInService
     sessions: sessions.SessionService
+    admission: admission.Admission
     oidc: oidc_sign_in.OidcService
     audit: auditing.AuditService
 
@@ -92,6 +93,7 @@ class Bundle:
                 people=users, attempts=attempts, passwords=hasher, admission=door, now=now
             ),
             sessions=opener,
+            admission=door,
             oidc=oidc_sign_in.OidcService(
                 provider=signing.provider, policy=signing.policy, attempts=oidc_rows.Attempts(db),
                 identities=oidc_rows.Identities(db), counts=attempts, admission=door, now=now,

@@ -66,6 +66,10 @@ class OidcService:
     now: Callable[[], datetime.datetime]
     new_id: Callable[[], uuid.UUID] = uuid.uuid4
 
+    def takes_browsers(self) -> bool:
+        """Whether `depart` can lead anywhere: a provider is set up, and the way back from it is known."""
+        return self.provider is not None and self.policy.redirect_uri is not None
+
     def depart(self, *, next: str, account_name: str | None, address: str) -> views.Departure:
         """Begin for a browser, which goes to `next` afterwards.
 

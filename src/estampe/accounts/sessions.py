@@ -25,14 +25,18 @@ class SessionService:
     new_secret: Callable[[int], bytes] = secrets.token_bytes
 
     def open(
-        self, user: account.User, *, account_id: uuid.UUID, method: session.Method, browser: session.Browser
-    ) -> tuple[session.Session, str]:
-        """A session and its cookie, always new ones; what the browser showed so far lets nobody in from now on."""
+        self, user: account.User, *, account_id: uuid.UUID, method: session.Method, browser: session.Browser,
+        expires_at: datetime.datetime | None = None,
+    ) -> tuple[session.Session, str]:  # fmt: skip
+        """A session and its cookie, always new ones; what the browser showed so far lets nobody in from now on.
+
+        It ends at `expires_at`, or after a whole life where nothing is said.
+        """
         secret, now = self.new_secret(session.SECRET_BYTES), self.now()
         opened = session.Session(
             id=self.new_id(), account_id=account_id, user_id=user.id, user=user.name, method=method,
             address=browser.address, agent=_printable(browser.agent), created_at=now, last_seen_at=now,
-            expires_at=now + self.life,
+            expires_at=expires_at or now + self.life,
         )  # fmt: skip
         before = None if browser.shown is None else session.parse(browser.shown)
         replaces = None if before is None else session.digest(before)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from estampe.model import access, account, api_key, quota, session
+from estampe.model import access, api_key, quota, session
+from estampe.model import account as accounts  # a field has the module's name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,14 @@ class OpenedSession:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """An account that a person may act for, and in which role."""
+
+    account: accounts.Account
+    role: accounts.Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Departure:
     """Where a browser or a person goes to sign in, and what who began must show when it goes on."""
 
@@ -53,6 +62,6 @@ class Arrival:
 class QuotaUse:
     """What an account may have, and has."""
 
-    account: account.Account
+    account: accounts.Account
     limits: quota.Quota
     used: quota.Amount

@@ -50,6 +50,7 @@ RULES: Final[Mapping[str, access.Rule]] = {
     "unprotect_template": _change(),
     "purge_template": _change(),
     "list_servers_of_template": _read(),
+    "get_template_usage": _read(),
     "list_shares": _read(),
     "share_template": _change(_OWNER),  # what it gives away is the account's
     "unshare_template": _change(_OWNER),
@@ -78,6 +79,9 @@ RULES: Final[Mapping[str, access.Rule]] = {
     "create_session": access.Rule(is_open=True, is_change=True),
     "get_session": _read(),
     "end_session": access.Rule(is_change=True, is_always_allowed=True),
+    "switch_account": access.Rule(is_change=True, is_always_allowed=True),  # away from a suspended one, too
+    "list_memberships": _read(),
+    "get_sign_in_ways": _OPEN,
     "list_sessions": _read(),
     "revoke_session": access.Rule(is_change=True, is_always_allowed=True),
     "start_oidc": _OPEN,

@@ -206,6 +206,7 @@ FIELDS: Final[dict[str, Any]] = {
     "SignInRequest.name": "alice",
     # browsers' sessions, and the OpenID provider
     "CurrentSession.csrf_token": "5f" * 32,
+    "SwitchRequest.account": "globex",
     "Session.address": "192.0.2.7",
     "Session.agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
     "Session.expires_at": "2026-11-24T00:00:00Z",

@@ -289,6 +289,9 @@ class StorageService(Protocol):
     def usage(self) -> store_usage.Usage:
         """What the store holds, and for which templates."""
 
+    def space_of(self, owner_id: uuid.UUID, reference: str) -> store_usage.TemplateUsage:
+        """What an own template takes. Raises: errors.TemplateNotFound, errors.TemplateStateForbids."""
+
     def check(self, owner_id: uuid.UUID, *, sample: float) -> operation.Operation:
         """Begin to verify the share `sample` (0 < sample <= 1) of the chunks; the result holds the report."""
 
@@ -442,8 +445,23 @@ class SessionService(Protocol):
         """End the one that was shown. Raises: errors.InvalidRequest."""
 
 
+class AdmissionService(Protocol):
+    """Which accounts a person who is signed in may act for."""
+
+    def switch(
+        self, actor: access.Actor, account_name: str, *, browser: session.Browser
+    ) -> account_views.OpenedSession:
+        """Another session in place of the one that is shown. Raises: errors.InvalidRequest, errors.AccountNotFound."""
+
+    def list_memberships(self, actor: access.Actor) -> Sequence[account_views.Membership]:
+        """The person's accounts, by name."""
+
+
 class OidcService(Protocol):
     """Signing in at an OpenID provider."""
+
+    def takes_browsers(self) -> bool:
+        """Whether browsers can sign in that way."""
 
     def depart(self, *, next: str, account_name: str | None, address: str) -> account_views.Departure:
         """Begin for a browser. Raises: errors.OidcNotConfigured, errors.InvalidRequest, errors.SignInLocked, errors.OidcUnavailable."""
@@ -506,5 +524,6 @@ class Services:
     keys: KeyService
     sign_in: SignInService
     sessions: SessionService
+    admission: AdmissionService
     oidc: OidcService
     audit: AuditService

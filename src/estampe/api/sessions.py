@@ -41,13 +41,7 @@ async def create_session(
 
     opened = await limiter.run(verify)
     trail.actor, trail.account = opened.actor.name, opened.actor.account
-    cookies.give_session(http, response, opened.cookie)
-    response.headers["Cache-Control"] = "no-store"
-    return session.CurrentSession(
-        actor=api_key.Identity.model_validate(opened.actor),
-        session=session.Session.model_validate(opened.session),
-        csrf_token=_token(opened.cookie),
-    )
+    return _told(http, response, opened)
 
 
 @router.get("/session")
@@ -73,6 +67,35 @@ def end_session(
     cookies.forget_session(http, response)
 
 
+@router.put("/session/account", responses=problems.answers(errors.AccountNotFound, errors.InvalidRequest))
+def switch_account(
+    http: fastapi.Request,
+    response: fastapi.Response,
+    services: given.Services,
+    actor: given.Actor,
+    trail: given.Trail,
+    request: session.SwitchRequest,
+) -> session.CurrentSession:
+    """Act for another account of the same person from now on: the browser gets another session, until when the present one was."""
+    trail.subject = request.account
+    browser = cookies.browser_of(http, peer.address_of(http.scope))
+    opened = services.admission.switch(actor, request.account, browser=browser)
+    return _told(http, response, opened)
+
+
+@router.get("/session/accounts")
+def list_memberships(services: given.Services, actor: given.Actor) -> session.MembershipList:
+    """The accounts that the person who asks is a member of, by name; of an API key of no person, its own."""
+    found = services.admission.list_memberships(actor)
+    return session.MembershipList(memberships=[session.Membership.model_validate(each) for each in found])
+
+
+@router.get("/sign-in")
+def get_sign_in_ways(services: given.Services) -> session.SignInWays:
+    """How a browser can sign in here."""
+    return session.SignInWays(has_oidc=services.oidc.takes_browsers())
+
+
 @router.get("/sessions")
 def list_sessions(
     services: given.Services, actor: given.Actor, query: Annotated[session.SessionQuery, fastapi.Query()]
@@ -86,6 +109,17 @@ def list_sessions(
 def revoke_session(services: given.Services, actor: given.Actor, reference: given.Reference) -> session.Session:
     """End a session, wherever its browser is."""
     return session.Session.model_validate(services.sessions.revoke(actor, reference))
+
+
+def _told(http: fastapi.Request, response: fastapi.Response, opened: views.OpenedSession) -> session.CurrentSession:
+    """The answer that opens a session."""
+    cookies.give_session(http, response, opened.cookie)
+    response.headers["Cache-Control"] = "no-store"
+    return session.CurrentSession(
+        actor=api_key.Identity.model_validate(opened.actor),
+        session=session.Session.model_validate(opened.session),
+        csrf_token=_token(opened.cookie),
+    )
 
 
 def _token(cookie: str) -> str | None:

@@ -9,7 +9,7 @@ import fastapi
 from estampe import errors
 from estampe.api import dependencies as given
 from estampe.api import etag, gate, problems, templates
-from estampe.schemas import server, template
+from estampe.schemas import server, store, template
 
 router = fastapi.APIRouter(prefix="/templates/{reference}", tags=["templates"], route_class=gate.Route)
 _MOVED: Final = problems.answers(errors.TemplateNotFound, errors.TemplateStateForbids, errors.TemplateChanged)
@@ -106,6 +106,16 @@ def purge_template(
 ) -> None:
     """Remove a template that is in the trash, for ever; a later sweep frees what no other template needs."""
     services.life.purge(owner_id, reference, etags=if_match)
+
+
+@router.get(
+    "/usage", responses=problems.answers(errors.TemplateNotFound, errors.TemplateStateForbids, errors.ManifestCorrupt)
+)
+def get_template_usage(
+    services: given.Services, owner_id: given.OwnerId, reference: given.TemplateReference
+) -> store.TemplateSpace:
+    """What a template of the account's takes of the store; may take as long as counting the whole store does."""
+    return store.TemplateSpace.model_validate(services.storage.space_of(owner_id, reference))
 
 
 @router.get("/servers", responses=problems.answers(errors.TemplateNotFound))

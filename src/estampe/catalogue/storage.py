@@ -12,10 +12,13 @@ from typing import Any
 
 from estampe import errors
 from estampe.db import operations as operation_rows
+from estampe.db import templates as template_rows
 from estampe.jobs import dispatch, locks, runner
 from estampe.model import operation
+from estampe.model import template as model
 from estampe.store import base as stores
-from estampe.store import check, sweep, usage
+from estampe.store import check, sweep
+from estampe.store import usage as counting  # a method has the module's name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,14 +26,34 @@ class StorageService:
     """Usage at once; check and sweep as operations, since they read all of the store."""
 
     store: stores.Store
+    templates: template_rows.Templates
     operations: operation_rows.Operations
     dispatcher: dispatch.Dispatcher
     default_grace_seconds: float
     clock: Callable[[], float] = time.time
 
-    def usage(self) -> usage.Usage:
+    def usage(self) -> counting.Usage:
         """What the store holds, and for which templates."""
-        return usage.usage(self.store)
+        return counting.usage(self.store)
+
+    def space_of(self, owner_id: uuid.UUID, reference: str) -> counting.TemplateUsage:
+        """What an own template takes; reads all manifests, since only so it is known what others need as well.
+
+        Raises: errors.TemplateNotFound, errors.TemplateStateForbids where it is not complete, errors.ManifestCorrupt.
+        """
+        found = self.templates.resolve(owner_id, reference)
+        if found.state not in model.COMPLETE:
+            raise errors.TemplateStateForbids(
+                template=found.reference, state=found.state, advice="it is not in the store as a whole"
+            )
+        counted = counting.usage(self.store)
+        own = next((each for each in counted.templates if each.template_id == found.id), None)
+        if own is not None:
+            return own
+        broken = next((each for each in counted.unreadable if each.template_id == found.id), None)
+        if broken is not None:
+            raise errors.ManifestCorrupt(template=found.reference, detail=str(broken.error))
+        raise errors.TemplateNotFound(template=reference)  # purged in the meantime
 
     def check(self, owner_id: uuid.UUID, *, sample: float) -> operation.Operation:
         """Begin to verify the share `sample` of the chunks. Raises: errors.InvalidRequest."""

@@ -284,6 +284,16 @@ def list_servers_of_template(reference: str, *, is_every_version: bool = False) 
     )
 
 
+def get_template_usage(reference: str) -> Call[store.TemplateSpace]:
+    """What it takes of the store."""
+    return Call(
+        read=store.TemplateSpace.model_validate_json,
+        method="GET",
+        path=f"{_template(reference)}/usage",
+        timeout_seconds=_PLAN_SECONDS,
+    )
+
+
 # --- who else may see templates ---------------------------------------------------------------------------------------
 
 
@@ -443,6 +453,31 @@ def get_identity() -> Call[api_key.Identity]:
 def get_session() -> Call[session.CurrentSession]:
     """Who this client is taken for, with the session where it has one."""
     return Call(read=session.CurrentSession.model_validate_json, method="GET", path="/session")
+
+
+def create_session(request: api_key.SignInRequest) -> Call[session.CurrentSession]:
+    """Sign a browser in: the answer sets its cookie, so this is for who keeps cookies."""
+    return Call(read=session.CurrentSession.model_validate_json, method="POST", path="/session", body=request)
+
+
+def end_session() -> Call[None]:
+    """Sign the browser out whose cookie is shown."""
+    return Call(read=nothing, method="DELETE", path="/session")
+
+
+def switch_account(request: session.SwitchRequest) -> Call[session.CurrentSession]:
+    """Act for another account of the same person from now on, with the cookie that the answer sets."""
+    return Call(read=session.CurrentSession.model_validate_json, method="PUT", path="/session/account", body=request)
+
+
+def list_memberships() -> Call[session.MembershipList]:
+    """The accounts that the person who asks is a member of."""
+    return Call(read=session.MembershipList.model_validate_json, method="GET", path="/session/accounts")
+
+
+def get_sign_in_ways() -> Call[session.SignInWays]:
+    """How a browser can sign in."""
+    return Call(read=session.SignInWays.model_validate_json, method="GET", path="/sign-in")
 
 
 def list_sessions(

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import pydantic
 
+from estampe.model import account as roles
 from estampe.model import listing
 from estampe.model import session as model
+from estampe.schemas import account as accounts
 from estampe.schemas import api_key, wire
 
 
@@ -49,6 +51,31 @@ class SessionList(wire.Answer):
 
     sessions: list[Session]
     next: str | None
+
+
+class SwitchRequest(wire.Request):
+    """The account to act for from now on: its name or id."""
+
+    account: accounts.Reference
+
+
+class Membership(wire.Answer):
+    """An account that a person may act for, and in which role."""
+
+    account: accounts.Account
+    role: roles.Role
+
+
+class MembershipList(wire.Answer):
+    """All accounts that the person who asks is a member of, by name."""
+
+    memberships: list[Membership]
+
+
+class SignInWays(wire.Answer):
+    """How a browser can sign in here: always with a password, at an OpenID provider where one is set up."""
+
+    has_oidc: bool
 
 
 class CurrentSession(wire.Answer):

@@ -35,6 +35,15 @@ class TemplateUsage(wire.Answer):
     unique_bytes: int
 
 
+class TemplateSpace(wire.Answer):
+    """What a template takes of the store: `unique_bytes` of `stored_bytes` are needed by no other template."""
+
+    logical_bytes: int
+    data_bytes: int
+    stored_bytes: int
+    unique_bytes: int
+
+
 class Unreadable(wire.Answer):
     """A manifest that cannot be read, and why."""
 

@@ -716,6 +716,12 @@ class Storage:
             unreadable=self.world.unreadable,
         )
 
+    def space_of(self, owner_id: uuid.UUID, reference: str) -> usage.TemplateUsage:
+        self.world.note("space", reference)
+        found = self.world.find_template(reference)
+        (one,) = self.usage().templates
+        return dataclasses.replace(one, template_id=found.id, name=found.name, version=found.version)
+
     def check(self, owner_id: uuid.UUID, *, sample: float) -> operation.Operation:
         self.world.note("check", sample)
         return self.world.begin(operation.Kind.CHECK, "the store")

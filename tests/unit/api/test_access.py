@@ -82,6 +82,7 @@ _BODIES: dict[str, Callable[[Things], dict[str, Any]]] = {
     "start_check": lambda _: {},
     "start_sweep": lambda _: {"is_dry_run": True},
     "sign_in": lambda things: {"name": things.user, "password": "not the password"},
+    "switch_account": lambda _: {"account": "acme"},
     "create_session": lambda things: {"name": things.user, "password": "not the password"},
     "start_oidc_command": lambda _: {"port": 50000, "binding": "b" * 43},
     "finish_oidc_command": lambda _: {"state": "s" * 43, "binding": "b" * 43, "code": "c"},
@@ -304,7 +305,8 @@ _ALLOWED = [
     (name, role)
     for name, role in itertools.product(access_table.RULES, _ROLES[1:])
     if _gate_answer(name, role) is None and not access_table.RULES[name].is_open
-    if (name, role) != ("sign_out", "cloud operator") and name not in {"end_session", "link_user"}  # no provider
+    if (name, role) != ("sign_out", "cloud operator")
+    and name not in {"end_session", "switch_account", "link_user"}  # no provider
 ]
 
 

@@ -267,7 +267,7 @@ def test_by_tcp_nobody_is_let_in_anywhere_but_where_nobody_is_asked(
     is_open = {route for route, status in tried.items() if status != 401}
     signing_in = {
         ("post", "/v1/login"), ("post", "/v1/session"), ("get", "/v1/oidc/start"), ("get", "/v1/oidc/callback"),
-        ("post", "/v1/oidc/command"), ("post", "/v1/oidc/login"),
+        ("post", "/v1/oidc/command"), ("post", "/v1/oidc/login"), ("get", "/v1/sign-in"),
     }  # fmt: skip
     assert is_open == {("get", "/v1/health"), ("get", "/v1/ready")} | signing_in
     assert world.calls == []

@@ -52,6 +52,7 @@ _ROUTES: list[tuple[str, str, Any]] = [
     ("POST", "/v1/templates/web/unprotect", None),
     ("POST", "/v1/templates/web/purge", None),
     ("GET", "/v1/templates/web/servers", None),
+    ("GET", "/v1/templates/web/usage", None),
     ("GET", "/v1/templates/web/shares", None),
     ("PUT", "/v1/templates/web/shares/globex", {}),
     ("DELETE", "/v1/templates/web/shares/globex", None),
@@ -85,6 +86,7 @@ _ACCOUNT_ROUTES = (
     "/v1/logout",
     "/v1/identity",
     "/v1/session",
+    "/v1/sign-in",
     "/v1/oidc",
 )
 _BODY_ROUTES = [(method, path, body) for method, path, body in _ROUTES if body is not None]

@@ -349,3 +349,52 @@ def test_lists_of_sessions_come_in_pages_and_by_filter(browser: browsers.Browser
     assert second["next"] is None
     assert len(browser.get("/v1/sessions", params={"user": "a*"}).json()["sessions"]) == 1
     assert browser.get("/v1/sessions", params={"method": "oidc"}).json()["sessions"] == []
+
+
+# --- acting for another account -------------------------------------------------------------------------------------------
+
+
+def _member_of_globex(office: people.Office, role: account.Role = account.Role.VIEWER) -> None:
+    office.bundle.people.add_member(office.bundle.accounts.create("globex").id, "alice", role)
+
+
+def _switch(browser: browsers.Browser, name: str) -> Any:
+    return browser.put("/v1/session/account", json={"account": name}, headers={"X-CSRF-Token": browser.token()})
+
+
+def test_a_person_sees_the_accounts_to_choose_from_and_switches(office, browser) -> None:
+    _member_of_globex(office)
+    browser.sign_in(account="acme")
+    listed = browser.get("/v1/session/accounts").json()["memberships"]
+    assert [(each["account"]["name"], each["role"]) for each in listed] == [("acme", "owner"), ("globex", "viewer")]
+    before, until = browser.cookies[COOKIE], browser.get("/v1/session").json()["session"]["expires_at"]
+    office.now += datetime.timedelta(minutes=30)
+    told = _switch(browser, "globex").json()
+    assert (told["actor"]["account"]["name"], told["actor"]["role"]) == ("globex", "viewer")
+    assert told["session"]["expires_at"] == until  # not a way to stay signed in for ever
+    assert browser.cookies[COOKIE] != before
+    assert browser.get("/v1/session", headers={"Cookie": f"{COOKIE}={before}"}).status_code == 401
+    assert [entry[:3] for entry in _entries(office)][-1] == ("switch_account", "alice", "globex")
+
+
+def test_nobody_switches_to_an_account_of_others(office, browser) -> None:
+    office.bundle.accounts.create("globex")
+    browser.sign_in()
+    cookie = browser.cookies[COOKIE]
+    foreign, missing = _switch(browser, "globex"), _switch(browser, "nothing-so")
+    assert [browser.code_of(each) for each in (foreign, missing)] == [(404, "account-not-found")] * 2
+    assert browser.cookies[COOKIE] == cookie
+
+
+def test_switching_needs_the_token_and_a_session(office, browser) -> None:
+    _member_of_globex(office)
+    browser.sign_in(account="acme")
+    refused = browser.put("/v1/session/account", json={"account": "globex"})
+    assert browser.code_of(refused) == (403, "cross-site-refused")
+    key = browser.post("/v1/login", json={"name": "bob", "password": PASSWORD}).json()["new"]["key"]
+    refused = browser.put("/v1/session/account", json={"account": "acme"}, headers={"Authorization": f"Bearer {key}"})
+    assert browser.code_of(refused) == (400, "invalid-request")
+
+
+def test_anybody_is_told_how_to_sign_in(office, browser) -> None:
+    assert browser.get("/v1/sign-in").json() == {"has_oidc": True}

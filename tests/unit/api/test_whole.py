@@ -203,3 +203,17 @@ def test_texts_that_no_database_keeps_are_problems_of_the_caller(site_with_serve
         url for url, status in found.items() if not (400 <= status < 500 or ("?" in url and "\0" not in text))
     ] == []
     assert {each.headers["content-type"] for each in answers if each.status_code != 200} == {"application/problem+json"}
+
+
+def test_a_template_tells_its_owner_what_it_takes_of_the_store(site_with_server) -> None:
+    site = site_with_server
+    site.succeed(site.capture())
+    alone = _client(site).get("/v1/templates/web@1/usage").json()
+    assert alone["unique_bytes"] == alone["stored_bytes"] > 0
+    site.succeed(site.capture())
+    both = _client(site).get("/v1/templates/web@1/usage").json()
+    assert (both["unique_bytes"], both["stored_bytes"]) == (0, alone["stored_bytes"])
+    assert _client(site).get("/v1/templates/nothing-so/usage").status_code == 404
+    begun = site.capture()
+    capturing = _client(site).get("/v1/templates/web@3/usage")
+    assert (capturing.status_code, begun.state.value) == (404, "queued")  # its row comes with its first step
