@@ -16,9 +16,10 @@ import typer.core
 import typer.main
 
 from estampe import errors
-from estampe.api import app, problems
+from estampe.api import app
 from estampe.api import services as ports
 from estampe.cli import exits, main
+from estampe.schemas import problem
 
 ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = ROOT / "docs"
@@ -107,11 +108,11 @@ def _members(family: type[errors.EstampeError]) -> list[type[errors.EstampeError
 
 def _family(family: type[errors.EstampeError]) -> Iterator[str]:
     yield from (f"## {family.__name__}", "", (family.__doc__ or "").strip(), "")
-    yield f"HTTP status {problems.STATUSES[family]}, exit code {exits.CODES[family]}."
+    yield f"HTTP status {problem.STATUSES[family]}, exit code {exits.CODES[family]}."
     yield from ("", "| code | message |", "| --- | --- |")
     for kind in _members(family):
         message = re.sub(r"\{(\w+)[^}]*\}", r"{\1}", kind.message)
-        status = problems.STATUSES.get(kind)
+        status = problem.STATUSES.get(kind)
         own = "" if status is None or kind is family else f" (HTTP status {status})"
         yield f"| `{kind.code}` | {_cell(message)}{own} |"
     yield ""
@@ -129,7 +130,7 @@ def exit_codes() -> str:
         meaning = (family.__doc__ or "").strip()
         name = family.__name__
         rows.append(
-            f"| {exits.CODES[family]} | [{name}](errors.md#{name.lower()}) | {problems.STATUSES[family]} | {meaning} |"
+            f"| {exits.CODES[family]} | [{name}](errors.md#{name.lower()}) | {problem.STATUSES[family]} | {meaning} |"
         )
     return "\n".join(rows)
 

@@ -15,27 +15,22 @@ import fastapi
 
 from estampe import errors
 from estampe.api import cookies
-from estampe.model import session
+from estampe.model import origin, session
 
 HEADER: Final = "X-CSRF-Token"
 FIELD: Final = "csrf_token"
-SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, section 9.2.1
 _MOST_FIELDS: Final = 200
 
 
 def is_change(request: fastapi.Request) -> bool:
     """Whether the method may change something."""
-    return request.method not in SAFE_METHODS
+    return request.method not in origin.SAFE_METHODS
 
 
 def check_origin(request: fastapi.Request) -> None:
     """What the browser says of where the request comes from, if it says so. Raises: errors.CrossSiteRefused."""
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None and site not in {"same-origin", "none"}:
-        raise errors.CrossSiteRefused(problem="the browser says that a page of another origin has made it")
-    origin = request.headers.get("Origin")
-    if origin is not None and origin != _own_origin(request):
-        raise errors.CrossSiteRefused(problem="its Origin is not where this API is; is `public_url` set right?")
+    site, said = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    origin.check(site=site, origin=said, own=_own_origin(request))
 
 
 async def check_token(request: fastapi.Request) -> None:
@@ -51,8 +46,8 @@ async def check_token(request: fastapi.Request) -> None:
 
 
 def _own_origin(request: fastapi.Request) -> str:
-    origin: str | None = request.app.state.public_origin
-    return origin or f"{request.url.scheme}://{request.headers.get('host', '')}"
+    public: str | None = request.app.state.public_origin
+    return public or f"{request.url.scheme}://{request.headers.get('host', '')}"
 
 
 async def _field(request: fastapi.Request) -> str | None:

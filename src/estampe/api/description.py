@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import fastapi
 
-from estampe.api import access_table, cross_site, examples, gate, idempotency, request_context
-from estampe.model import access, account
+from estampe.api import access_table, examples, gate, idempotency, request_context
+from estampe.model import access, account, origin
 from estampe.schemas import problem
 
 TAGS: Final = [
@@ -135,7 +135,7 @@ def _forbidden(rule: access.Rule, method: str) -> str:
         told.append(f"`role-denied` below {rule.least.value}")
     if rule.is_change and not (rule.is_operator_only or rule.is_always_allowed or rule.is_open):
         told.append("`account-suspended`")
-    if method not in cross_site.SAFE_METHODS:
+    if method not in origin.SAFE_METHODS:
         told.append("`cross-site-refused`")
     return ", ".join(told)
 

@@ -22,9 +22,10 @@ from starlette import concurrency
 from starlette import exceptions as starlette_exceptions
 
 from estampe import correlation, errors
-from estampe.api import access_table, cookies, cross_site, paths, peer, problems, turns
+from estampe.api import access_table, cookies, cross_site, paths, peer, turns
 from estampe.api import services as ports
 from estampe.model import access, account, audit
+from estampe.schemas import problem
 
 ACCOUNT_HEADER: Final = "Estampe-Account"
 NOBODY: Final = "nobody"
@@ -187,7 +188,7 @@ def _outcome(error: Exception | None) -> tuple[str | None, int]:
     if error is None:
         return None, 200
     if isinstance(error, errors.EstampeError):
-        return error.code, problems.status_of(error)
+        return error.code, problem.status_of(type(error))
     if isinstance(error, exceptions.RequestValidationError):
         return errors.InvalidRequest.code, 400
     if isinstance(error, starlette_exceptions.HTTPException):

@@ -1,11 +1,11 @@
-"""The one table from families of errors to HTTP statuses, and the handlers that answer with problem details."""
+"""The handlers that answer errors with problem details; the statuses are `schemas.problem`'s."""
 
 from __future__ import annotations
 
 import http
 import json
 import logging
-from typing import Any, Final
+from typing import Any
 
 import fastapi
 from fastapi import exceptions, responses
@@ -15,38 +15,14 @@ from estampe import correlation, errors
 from estampe.api import paths
 from estampe.schemas import problem, wire
 
-# Unsupported is the caller's to solve and stays as it is however often it is asked: a 4xx. Corrupt is ours, and no
-# retry helps: 500, not 503.
-STATUSES: Final[dict[type[errors.EstampeError], int]] = {
-    errors.Invalid: 400,
-    errors.Denied: 403,
-    errors.NotFound: 404,
-    errors.Conflict: 409,
-    errors.Cancelled: 409,
-    errors.Unsupported: 422,
-    errors.Corrupt: 500,
-    errors.Unavailable: 503,
-    errors.EstampeError: 500,
-    # HTTP has a status of its own for these:
-    errors.NotSignedIn: 401,
-    errors.TemplateChanged: 412,
-    errors.IdempotencyKeyReused: 422,
-    errors.SignInLocked: 429,
-}
-
 _log = logging.getLogger(__name__)
-
-
-def status_of(error: errors.EstampeError) -> int:
-    """The HTTP status of the error's family."""
-    return next(STATUSES[family] for family in type(error).__mro__ if family in STATUSES)
 
 
 def answers(*kinds: type[errors.EstampeError]) -> dict[int | str, dict[str, Any]]:
     """What a route's description says of the errors it answers by its own nature; see `description` for the others."""
     found: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
-        status = next(STATUSES[family] for family in kind.__mro__ if family in STATUSES)
+        status = problem.status_of(kind)
         told = found.setdefault(status, {"description": ""})
         told["description"] = ", ".join(filter(None, [told["description"], f"`{kind.code}`"]))
     return found
@@ -54,7 +30,7 @@ def answers(*kinds: type[errors.EstampeError]) -> dict[int | str, dict[str, Any]
 
 def describe(error: errors.EstampeError, *, status: int | None = None) -> problem.Problem:
     """The error on the wire, of the request that is answered here; `status` only where HTTP itself settles it."""
-    status = status or status_of(error)
+    status = status or problem.status_of(type(error))
     record = error.to_record()
     return problem.Problem(
         type=problem.TYPE_PREFIX + error.code,

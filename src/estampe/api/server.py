@@ -11,11 +11,10 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-import fastapi
 import uvicorn
-from starlette import types
+from starlette import datastructures, types
 
 from estampe.api import listener, peer, tcp
 
@@ -23,8 +22,17 @@ GROUP: Final = "estampe"
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
+class Application(Protocol):
+    """What is served: the API, or the API with the console beside it. `state.stopping` is the API's."""
+
+    state: datastructures.State
+
+    async def __call__(self, scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
+        """Answer one request."""
+
+
 def serve(
-    app: fastapi.FastAPI,
+    app: Application,
     *,
     socket_path: Path,
     group: str | None = GROUP,

@@ -100,18 +100,18 @@ class Awaiting:
     """`Blocking`, asynchronous. For any number of tasks of one event loop."""
 
     def __init__(
-        self, daemon: exchange.Daemon, *, request_seconds: float, pause_seconds: float = PAUSE_SECONDS
+        self,
+        daemon: exchange.Daemon,
+        *,
+        request_seconds: float,
+        pause_seconds: float = PAUSE_SECONDS,
+        http: httpx.AsyncClient | None = None,
     ) -> None:
+        """`http` is what calls are sent by; None: what reaches the daemon at its socket or URL."""
         self._daemon = daemon
         self._request_seconds = request_seconds
         self._pause_seconds = pause_seconds
-        uds = None if daemon.socket is None else str(daemon.socket)
-        self._http = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(uds=uds, verify=daemon.verification()),
-            base_url=daemon.base_url,
-            headers=daemon.headers(),
-            trust_env=False,
-        )
+        self._http = _connecting(daemon) if http is None else http
 
     async def __aenter__(self) -> Self:
         return self
@@ -169,3 +169,13 @@ class Awaiting:
             except pydantic.ValidationError as error:
                 raise self._daemon.unavailable(f"its events of {watch.path} are not understood") from error
             await asyncio.sleep(self._pause_seconds)
+
+
+def _connecting(daemon: exchange.Daemon) -> httpx.AsyncClient:
+    uds = None if daemon.socket is None else str(daemon.socket)
+    return httpx.AsyncClient(
+        transport=httpx.AsyncHTTPTransport(uds=uds, verify=daemon.verification()),
+        base_url=daemon.base_url,
+        headers=daemon.headers(),
+        trust_env=False,
+    )

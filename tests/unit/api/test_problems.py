@@ -13,7 +13,8 @@ from starlette import testclient
 from tests.unit.api import fakes
 
 from estampe import errors
-from estampe.api import app, body_limit, peer, problems
+from estampe.api import app, body_limit, peer
+from estampe.schemas import problem
 
 _EXAMPLES = [
     (errors.InvalidSize(text="x"), 400),
@@ -112,12 +113,12 @@ def test_every_route_is_tried_here(http: testclient.TestClient) -> None:
 
 @pytest.mark.parametrize(("error", "status"), _EXAMPLES, ids=lambda value: getattr(value, "code", value))
 def test_a_family_of_errors_has_one_status(error: errors.EstampeError, status: int) -> None:
-    assert problems.status_of(error) == status
+    assert problem.status_of(type(error)) == status
 
 
 def test_every_error_has_a_status() -> None:
     for kind in errors.all_errors().values():
-        assert any(family in problems.STATUSES for family in kind.__mro__)
+        assert any(family in problem.STATUSES for family in kind.__mro__)
 
 
 @pytest.mark.parametrize(("method", "path", "body"), _ROUTES)

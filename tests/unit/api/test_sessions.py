@@ -12,8 +12,8 @@ import pytest
 from starlette import testclient
 from tests.unit.api import browsers, fakes, people
 
-from estampe.api import access_table, app, cross_site, peer
-from estampe.model import account
+from estampe.api import access_table, app, peer
+from estampe.model import account, origin
 
 PASSWORD = browsers.PASSWORD
 COOKIE = "__Host-estampe-session"
@@ -225,7 +225,7 @@ def test_no_route_that_changes_something_escapes(browser: browsers.Browser, api:
     tried = 0
     for path, methods in api.openapi()["paths"].items():
         for method, route in methods.items():
-            if method.upper() in cross_site.SAFE_METHODS or access_table.RULES[route["operationId"]].is_open:
+            if method.upper() in origin.SAFE_METHODS or access_table.RULES[route["operationId"]].is_open:
                 continue
             asked = path.replace("{account}", "acme").replace("{reference}", "alice").replace("{rule_id}", "x")
             answer = browser.request(method.upper(), asked, json={})
