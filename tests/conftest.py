@@ -21,6 +21,7 @@ _KEPT = {"ESTAMPE_CACHE", "ESTAMPE_DEBIAN_MIRROR"}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--forbid-skips", action="store_true", help="a test that is skipped has failed")
+    parser.addoption("--screenshots", action="store_true", help="renew the console's pictures in docs/images/console")
 
 
 def pytest_configure() -> None:
@@ -53,6 +54,8 @@ def _lane(item: pytest.Item) -> str | None:
         return "main job"
     if item.path.is_relative_to(_HERE / "faults"):
         return "faults"
+    if item.path.is_relative_to(_HERE / "browser"):
+        return "browser"
     needs_host = any(item.get_closest_marker(f"requires_{what}") for what in ("libvirt", "appliance", "guest"))
     return "host" if needs_host or item.path.is_relative_to(_HERE / "e2e") else None
 
@@ -93,6 +96,7 @@ _REQUIREMENTS: dict[str, Callable[[], str]] = {
     "requires_appliance": _lacks_program("supermin"),
     "requires_guest": _lacks_program("mmdebstrap"),
     "requires_postgresql": postgresql_server.missing,
+    "requires_chromium": _lacks_program("chromium"),
 }
 
 

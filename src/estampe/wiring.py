@@ -1,6 +1,6 @@
 """Where everything meets: settings become plain values, adapters become services, the daemon runs.
 
-settings ─▶ database, store, libvirt host, engine ─▶ services and workflow bodies ─▶ API on a unix socket
+settings ─▶ database, store, libvirt host, engine ─▶ services and workflow bodies ─▶ API and console on a unix socket and by TCP
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ from estampe.store import base as stores
 from estampe.store import chunks as store_chunks
 from estampe.virt import accel, libvirt_host
 from estampe.virt import base as virt
+from estampe.web import app as web_app
 
 # Raised when the steps of a workflow change their names or order: an unfinished operation of an older generation is undone.
 GENERATION: Final = 1
@@ -497,16 +498,15 @@ def serve(settings: config.Settings) -> None:
         installation = install(settings)
         try:
             installation.launch()
-            app = api_app.create(
-                installation.services,
-                meter=installation.meter,
-                readers=installation.readers,
-                public_origin=sign_in_wiring.public_origin(settings),
+            origin = sign_in_wiring.public_origin(settings)
+            api = api_app.create(
+                installation.services, meter=installation.meter, readers=installation.readers, public_origin=origin
             )
+            site = web_app.create(api, public_origin=origin)
             collector.set_aside()
             _log.info("serving", socket=str(settings.socket), listen=settings.listen)
             with _housekeeping(installation).running():
-                api_server.serve(app, socket_path=settings.socket, group=settings.group, endpoint=endpoint)
+                api_server.serve(site, socket_path=settings.socket, group=settings.group, endpoint=endpoint)
         finally:
             _log.info("stopping")
             installation.close()

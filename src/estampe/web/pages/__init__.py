@@ -1,0 +1,30 @@
+"""All pages. To add one: a module here with a `pages.Pages`, its template in `templates`, and its name in `ALL`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from estampe.web import page
+from estampe.web.pages import accounts, catalogue, preferences, sign_in, template, template_actions, trash
+from estampe.web.sections import Section
+
+ALL: Final[Sequence[page.Pages]] = (
+    sign_in.pages,
+    preferences.pages,
+    accounts.pages,
+    catalogue.pages,
+    trash.pages,
+    template_actions.pages,
+    template.pages,  # the last of the catalogue: its path takes everything below /templates
+)
+
+
+def sections() -> Sequence[page.Entry]:
+    """The navigation: those sections that have an entry."""
+    found = [
+        page.Entry(section=each.section, path=each.entry, is_operators=each.is_operators)
+        for each in ALL
+        if each.section is not None and each.entry is not None
+    ]
+    return sorted(found, key=lambda each: list(Section).index(each.section))

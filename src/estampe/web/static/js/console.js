@@ -1,0 +1,11 @@
+// What pages gain where scripts run. Without them everything still works: forms are forms, links are links.
+import { localTimes } from "./time.js";
+import { menus } from "./menu.js";
+
+function enhance(root) {
+  localTimes(root);
+}
+
+enhance(document);
+menus(document);
+document.addEventListener("htmx:load", (event) => enhance(event.detail.elt));

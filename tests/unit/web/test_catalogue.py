@@ -1,0 +1,231 @@
+"""The catalogue, a template's page, and what is done from there."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+import pytest
+from tests.unit.web import reader
+
+from estampe.schemas import template
+from estampe.web import layout
+from estampe.web.pages import template_actions
+
+MIB = 1024**2
+
+
+@pytest.fixture
+def fresh(town) -> str:
+    """A template of acme's that no other test looks at."""
+    made = town.capture(town.acme, f"t-{uuid.uuid4().hex[:8]}", server="spare-01", note="as captured", tags=("one",))
+    return made.reference
+
+
+# --- the catalogue --------------------------------------------------------------------------------------------------------
+
+
+def test_the_tabs_tell_own_from_shared_from_public(alice, gina) -> None:
+    mine = alice.open("/catalogue")
+    assert "web @3" in mine.text
+    assert "Debian GNU/Linux 12 (bookworm)" in mine.text
+    assert "Tuned for web pages" in mine.text
+    assert "Earlier versions: @2 @1" in mine.text
+    assert "old" not in mine.text.split()
+    shared = gina.open("/catalogue?tab=shared")
+    assert "/templates/acme/web@3" in shared.links
+    assert "for your lab" in shared.text
+    assert "production" not in shared.text  # tags are the publisher's own
+    assert "/templates/acme/db@1" in gina.open("/catalogue?tab=public").links
+    assert "Nobody shares a template with your account." in alice.open("/catalogue?tab=shared").text
+
+
+@pytest.mark.parametrize(
+    ("query", "is_found"),
+    [
+        ("name=we", True), ("name=WE", True), ("name=nothing", False), ("guest=debian", True), ("guest=rocky", False),
+        ("tag=shop", True), ("tag=sho", False), ("state=active", True), ("state=disabled", False), ("sealed=true", True),
+        ("sealed=false", False), ("sort=-created", True), ("sort=-size&name=web", True), ("state=nonsense", True),
+    ],
+)  # fmt: skip
+def test_the_list_is_narrowed_and_sorted(alice, query, is_found) -> None:
+    page = alice.open(f"/catalogue?{query}")
+    assert ("/templates/web@3" in page.links) == is_found
+    if not is_found:
+        assert "/templates/web@1" not in page.links
+
+
+def test_a_list_of_many_comes_in_pages(town) -> None:
+    for _ in range(26):
+        town.capture(town.globex, "many", server="lab-02")
+    with reader.Reader(town) as gina:
+        gina.sign_in("gina", account=None)
+        first = gina.open("/catalogue?name=many")
+        (link,) = [each for each in first.links if "after=" in each]
+        second = gina.open(link)
+        seen = [set(re.findall(r"/templates/many@\d+", " ".join(page.links))) for page in (first, second)]
+        assert (len(seen[0] | seen[1]) + len(seen[0] & seen[1])) >= 9
+        assert "/templates/many@1" in second.links
+        assert "First page" in second.text
+    assert "/templates/many@26" in first.links
+
+
+def test_a_cursor_of_nowhere_is_told_and_not_followed(alice) -> None:
+    answer = alice.get("/catalogue?after=nonsense")
+    assert (answer.status_code, "invalid-request" in answer.text) == (400, True)
+
+
+# --- a template's page ------------------------------------------------------------------------------------------------------
+
+
+def test_a_template_tells_what_it_is(alice) -> None:
+    text = alice.open("/templates/web@3").text
+    for told in (
+        "Packages 421", "Needs at least 2 CPUs 1 GiB of memory", "vda3 ext4 / ", "@2 active", "From server web-01",
+        "globex may deploy", "emptied /etc/machine-id", "256 KiB of data in 4 chunks", "production",
+    ):  # fmt: skip
+        assert told in text, told
+    logical = alice.open("/templates/db@1").text
+    assert "On logical volumes" in logical
+    assert "/dev/rl/root xfs" in logical
+
+
+def test_what_it_takes_of_the_store_is_counted_on_demand(alice) -> None:
+    page = alice.open("/templates/web@3")
+    assert "/templates/web@3/-/usage" in page.links
+    assert "Needed by it alone 0 B" in alice.open("/templates/web@3/-/usage").text
+
+
+def test_a_viewer_is_offered_nothing_that_would_be_refused(town) -> None:
+    with reader.Reader(town) as victor:
+        victor.sign_in("victor", account=None)
+        for path in ("/templates/web@3", "/templates/old@1", "/trash"):
+            assert {form["action"] for form in victor.open(path).forms} == {"/sign-out"}
+        assert "Who did what" not in victor.open("/templates/web@3").text
+        refused = victor.fill("/templates/web@3/-/protect")
+        assert (refused.status_code, "This takes the role operator" in refused.text) == (403, True)
+
+
+# --- what is done with it ---------------------------------------------------------------------------------------------------
+
+
+def _goes_to(answer, path: str) -> None:
+    assert (answer.status_code, answer.headers.get("Location")) == (303, path), reader.Page(answer.text).text
+
+
+def test_note_and_tags_are_changed(alice, fresh) -> None:
+    _goes_to(alice.act(fresh, "edit", note="line one\r\nline two", tags="one, two  three"), f"/templates/{fresh}")
+    page = alice.open(f"/templates/{fresh}")
+    assert "Note and tags are changed." in page.text
+    assert alice.get(f"/v1/templates/{fresh}").json()["template"]["note"] == "line one\nline two"
+    assert "one two three" in page.text
+
+
+def test_a_template_is_shared_and_no_longer(alice, gina, fresh) -> None:
+    _goes_to(
+        alice.act(fresh, "share", account="globex", right="deploy-and-export", until="2030-01-31"),
+        f"/templates/{fresh}",
+    )
+    assert "globex may deploy and export, until Jan 31, 2030" in alice.open(f"/templates/{fresh}").text
+    assert gina.get(f"/templates/acme/{fresh}").status_code == 200
+    form = alice.open(f"/templates/{fresh}").form(f"/templates/{fresh}/-/unshare")
+    _goes_to(alice.post(form["action"], data=form["fields"]), f"/templates/{fresh}")
+    assert gina.get(f"/templates/acme/{fresh}").status_code == 404
+    log = alice.open(f"/templates/{fresh}").text.partition("Who did what")[2]
+    assert "alice · End of the sharing" in log
+    assert "alice · Sharing" in log
+
+
+def test_what_the_api_refuses_is_shown_with_what_was_typed(alice, fresh) -> None:
+    answer = alice.act(fresh, "share", account="nobody-so", note="for <you>", until="2030-01-31")
+    page = reader.Page(answer.text)
+    assert (answer.status_code, "There is no account nobody-so." in page.text) == (404, True)
+    assert page.form(f"/templates/{fresh}/-/share")["fields"]["account"] == "nobody-so"
+    assert "for <you>" in page.text
+    assert ("details", {"class": "action", "open": None}) in page.tags
+    assert alice.act(fresh, "share", account="globex", until="soon").status_code == 400
+    assert alice.act(fresh, "edit", tags="no$tag").status_code == 400
+
+
+def test_a_template_is_published_only_as_it_is_accepted(alice, gina, fresh) -> None:
+    refused = alice.fill(f"/templates/{fresh}/-/publish")
+    assert (refused.status_code, "template-not-sealed" in refused.text) == (409, True)
+    _goes_to(alice.act(fresh, "publish", note="for all"), f"/templates/{fresh}")
+    assert "for all" in gina.open(f"/templates/acme/{fresh}").text
+    _goes_to(alice.act(fresh, "unpublish"), f"/templates/{fresh}")
+    assert gina.get(f"/templates/acme/{fresh}").status_code == 404
+
+
+def test_a_template_is_deprecated_disabled_and_enabled(alice, fresh) -> None:
+    _goes_to(alice.act(fresh, "deprecate", successor="web@3"), f"/templates/{fresh}")
+    assert "Deprecated. Use instead: web@3" in alice.open(f"/templates/{fresh}").text
+    _goes_to(alice.act(fresh, "disable"), f"/templates/{fresh}")
+    _goes_to(alice.act(fresh, "enable"), f"/templates/{fresh}")
+    assert alice.get(f"/v1/templates/{fresh}").json()["template"]["state"] == "active"
+    assert alice.act(fresh, "deprecate", successor="nothing-so@1").status_code == 404
+
+
+def test_a_protected_template_is_kept_and_then_deleted_restored_and_purged(alice, fresh) -> None:
+    _goes_to(alice.act(fresh, "protect"), f"/templates/{fresh}")
+    refused = alice.fill(f"/templates/{fresh}/-/delete")
+    assert (refused.status_code, "template-protected" in refused.text) == (409, True)
+    _goes_to(alice.act(fresh, "unprotect"), f"/templates/{fresh}")
+    _goes_to(alice.act(fresh, "delete"), "/trash")
+    assert fresh in alice.open("/trash").text
+    _goes_to(alice.act(fresh, "restore"), f"/templates/{fresh}")
+    _goes_to(alice.act(fresh, "delete"), "/trash")
+    _goes_to(alice.act(fresh, "purge"), "/trash")
+    assert alice.get(f"/templates/{fresh}").status_code == 404
+
+
+def test_what_somebody_else_changed_meanwhile_is_not_overwritten(alice, fresh) -> None:
+    form = alice.open(f"/templates/{fresh}").form(f"/templates/{fresh}/-/edit")
+    alice.act(fresh, "edit", note="theirs")
+    answer = alice.post(form["action"], data=form["fields"] | {"note": "mine"})
+    assert (answer.status_code, "template-changed" in answer.text) == (412, True)
+    assert alice.get(f"/v1/templates/{fresh}").json()["template"]["note"] == "theirs"
+
+
+def test_anothers_template_is_hidden_and_shown_again(gina) -> None:
+    _goes_to(gina.act("acme/web@3", "hide"), "/templates/acme/web@3")
+    assert "/templates/acme/web@3" not in gina.open("/catalogue?tab=shared").links
+    assert "/templates/acme/web@3" in gina.open("/catalogue?tab=shared&hidden=true").links
+    _goes_to(gina.act("acme/web@3", "unhide"), "/templates/acme/web@3")
+
+
+def test_there_is_no_other_action(alice) -> None:
+    assert alice.fill("/templates/web@3/-/explode").status_code == 404
+    assert all(said for _do, said in template_actions.ACTIONS.values())
+
+
+# --- the picture of the volumes -------------------------------------------------------------------------------------------
+
+
+def _manifest(size_bytes: int, *systems: tuple[str, int, int | None]) -> template.Manifest:
+    volume = template.TemplateVolume(target="sda", size_bytes=size_bytes, data_bytes=size_bytes // 2, chunk_count=1)
+    found = [
+        template.FileSystem(
+            device=device, kind="ext4", size_bytes=size, used_bytes=used, mount_point=None, uuid=None, label=None
+        )
+        for device, size, used in systems
+    ]
+    guest = template.Guest.model_construct(file_systems=found)
+    return template.Manifest.model_construct(volumes=[volume], guest=guest)
+
+
+def test_file_systems_are_drawn_to_scale_in_the_order_of_their_devices() -> None:
+    drawn = layout.draw(_manifest(1000 * MIB, ("sda10", 100 * MIB, None), ("sda2", 500 * MIB, 250 * MIB)))
+    assert [(part.found.device, part.x, part.width, part.used_width) for part in drawn[0].parts] == [
+        ("sda2", 0, 500, 250), ("sda10", 500, 100, 0),
+    ]  # fmt: skip
+    assert drawn[0].data_width == 500
+
+
+def test_nothing_is_drawn_over_the_edge() -> None:
+    drawn = layout.draw(_manifest(MIB, ("sda1", 10 * MIB, 20 * MIB), ("sda2", MIB, 0)))
+    assert [(part.x, part.width, part.used_width) for part in drawn[0].parts] == [(0, 1000, 1000)]
+
+
+def test_what_lies_on_no_volume_directly_is_told_apart() -> None:
+    manifest = _manifest(MIB, ("/dev/sda1", 10, 1), ("/dev/vg/root", 10, 1), ("sdab1", 10, 1))
+    assert [each.device for each in layout.elsewhere(manifest)] == ["/dev/vg/root", "sdab1"]

@@ -1,0 +1,160 @@
+"""A small town for the console's tests: two accounts with people and templates, over the real services and a fake host.
+
+acme     alice (owner), victor (viewer)      web@1..3 (3 shared with globex), db@1 (public), old@1 (in the trash)
+globex   gina (owner), alice (viewer)        lab@1
+oscar    cloud operator
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from tests.unit import site_under_test
+from tests.unit.api import people
+
+from estampe.accounts import oidc_sign_in
+from estampe.api import app as api_app
+from estampe.api import services as ports
+from estampe.capture import request as capture
+from estampe.model import access, account, characteristics, guest, manifest, operation, visibility
+from estampe.model import template as templates
+from estampe.store import manifests
+from estampe.web import app as web_app
+
+ORIGIN = "http://127.0.0.1:8080"
+PASSWORD = "correct horse battery"
+HOSTILE = "<script>window.hurt = 1</script><img src=x onerror='window.hurt = 1'>"
+HOSTILE_SERVER = "<img src=x onerror='window.hurt = 1'>"  # no slash: the fake host names a file by it
+MIB = 1024**2
+
+
+class Town:
+    """Put together once; tests that change things take what no other looks at."""
+
+    def __init__(
+        self, directory: Path, migrated: Path | str, *, run_directory: Path, origin: str | None = ORIGIN
+    ) -> None:
+        self.site = site_under_test.Site(directory, migrated, run_directory=run_directory)
+        self.settings, self.services = self.site.settings, _quick(self.site.services)
+        self.acme, self.globex = (self.services.accounts.create(name) for name in ("acme", "globex"))
+        for name, is_operator in (("alice", False), ("victor", False), ("gina", False), ("oscar", True)):
+            self.services.people.add_user(name, password=PASSWORD, is_cloud_operator=is_operator)
+        for of, name, role in (
+            (self.acme, "alice", account.Role.OWNER), (self.acme, "victor", account.Role.VIEWER),
+            (self.globex, "gina", account.Role.OWNER), (self.globex, "alice", account.Role.VIEWER),
+        ):  # fmt: skip
+            self.services.people.add_member(of.id, name, role)
+        self.services.sharing.allow_publishing(self.acme.id, may_publish=True)
+        self._fill()
+        self.api = api_app.create(self.services, public_origin=origin, meter=self.site.installation.meter)
+        self.served = web_app.create(self.api, public_origin=origin)
+
+    def _fill(self) -> None:
+        for note in ("first", "with the new certificates", "nginx and the shop"):
+            self.capture(self.acme, "web", note=note, tags=("production", "shop"), guest_of=DEBIAN)
+        self.capture(self.acme, "db", note=HOSTILE, server=HOSTILE_SERVER, guest_of=ROCKY)
+        self.capture(self.acme, "old", note="before the move")
+        self.capture(self.globex, "lab", note="for trials", guest_of=DEBIAN)
+        self.services.templates.change_characteristics(
+            self.acme.id, "web@3", characteristics.Change(given={
+                "tuned_for": "web pages", "least": {"cpus": 2, "memory_bytes": 1024 * MIB}, "tuned": {"queues": "cpus"},
+            }),
+        )  # fmt: skip
+        alice = self.actor(self.acme, "alice")
+        self.services.sharing.share(alice, "web@3", "globex", visibility.Terms(note="for your lab"), expires_at=None)
+        self.services.sharing.publish(alice, "db@1", visibility.Terms(note=HOSTILE), is_unsealed_accepted=True)
+        self.services.life.delete(self.acme.id, "old@1", by="alice")
+
+    def actor(self, of: account.Account, name: str, role: account.Role = account.Role.OWNER) -> access.Actor:
+        return access.Actor(name=name, account=of, role=role, is_cloud_operator=False, address="test")
+
+    def capture(
+        self, of: account.Account, name: str, *, note: str = "", tags: tuple[str, ...] = (), server: str | None = None,
+        guest_of: guest.Guest | None = None,
+    ) -> templates.Template:  # fmt: skip
+        """A template, as if its guest had been inspected and sealed."""
+        source = server or f"{name}-01"
+        if self.site.host.find_domain(source) is None:
+            self.site.add_server(source, seed=len(name))
+            self.services.servers.assign(source, of.id)
+        begun = self.services.captures.start(
+            of.id, capture.CaptureRequest(server=source, name=name, note=note, tags=tags, is_sealed=False)
+        )
+        self.site.run()
+        ended = self.services.operations.get(of.id, str(begun.id))
+        assert ended.state is operation.State.SUCCEEDED, ended.error
+        made = self.services.templates.seen(of.id, ended.result["template_id"]).template
+        if guest_of is not None:
+            self._inspected(made, guest_of)
+        return self.services.templates.seen(of.id, str(made.id)).template
+
+    def _inspected(self, made: templates.Template, found: guest.Guest) -> None:
+        present = manifests.get(self.site.store, made.id)
+        (volume,) = present.volumes
+        systems = tuple(_scaled(each, volume.size_bytes) for each in found.file_systems)
+        sealing = dataclasses.replace(
+            present.sealing, is_sealed=True, why_not=None, actions=("emptied /etc/machine-id",)
+        )
+        changed = dataclasses.replace(present, guest=dataclasses.replace(found, file_systems=systems), sealing=sealing)
+        self.site.store.delete_manifest(made.id)
+        self.site.store.put_manifest(made.id, manifest.encode(changed))
+        with self.site.db.write() as connection:
+            connection.exec_driver_sql(
+                "UPDATE templates SET guest_product = ?, is_sealed = 1 WHERE id = ?", (found.product, made.id.hex)
+            )
+
+    def close(self) -> None:
+        self.site.close()
+
+
+def _quick(services: ports.Services) -> ports.Services:
+    """With passwords that are hashed in no time: a hundred people sign in here."""
+    return dataclasses.replace(
+        services,
+        people=dataclasses.replace(services.people, passwords=people.QUICK),
+        sign_in=dataclasses.replace(services.sign_in, passwords=people.QUICK),
+    )
+
+
+def _scaled(found: guest.FileSystem, size_bytes: int) -> guest.FileSystem:
+    """Sizes below are in thousandths of the volume: the fake host's volumes are small."""
+    used = None if found.used_bytes is None else found.used_bytes * size_bytes // 1000
+    return dataclasses.replace(found, size_bytes=found.size_bytes * size_bytes // 1000, used_bytes=used)
+
+
+def _system(device: str, kind: str, size: int, used: int | None, mount_point: str | None) -> guest.FileSystem:
+    return guest.FileSystem(
+        device=device, kind=kind, size_bytes=size, used_bytes=used, mount_point=mount_point, uuid=None, label=None
+    )
+
+
+DEBIAN = guest.Guest(
+    kind="linux", distribution="debian", version="12.5", product="Debian GNU/Linux 12 (bookworm)", hostname="web-01",
+    root_device="vda3", has_cloud_init=True, has_guest_agent=True, can_grow_root=True, package_count=421,
+    file_systems=(
+        _system("vda1", "vfat", 60, 8, "/boot/efi"), _system("vda2", "swap", 90, None, None),
+        _system("vda3", "ext4", 820, 430, "/"),
+    ),
+)  # fmt: skip
+ROCKY = dataclasses.replace(
+    DEBIAN, distribution="rocky", version="9.4", product="Rocky Linux 9.4 (Blue Onyx)", hostname="db-01",
+    has_cloud_init=False, package_count=1204,
+    file_systems=(
+        _system("vda1", "vfat", 40, 4, "/boot/efi"), _system("vda2", "xfs", 80, 40, "/boot"),
+        _system("/dev/rl/root", "xfs", 600, 240, "/"), _system("/dev/rl/swap", "swap", 100, None, None),
+    ),
+)  # fmt: skip
+
+
+def provided(made: Town) -> web_app.Site:
+    """The same town with an OpenID provider that vouches for olga."""
+    provider = people.Provider()
+    provider.person = dataclasses.replace(provider.person, name="olga")
+    policy = oidc_sign_in.Policy(redirect_uri=f"{ORIGIN}/v1/oidc/callback")
+    service = dataclasses.replace(made.services.oidc, provider=provider, policy=policy)
+    if not made.services.people.knows("olga"):
+        made.services.people.add_user("olga", password=None, is_cloud_operator=False)
+        made.services.people.add_member(made.acme.id, "olga", account.Role.VIEWER)
+    api = api_app.create(dataclasses.replace(made.services, oidc=service), public_origin=ORIGIN)
+    return web_app.create(api, public_origin=ORIGIN)
