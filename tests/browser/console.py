@@ -46,7 +46,7 @@ class Console:
             viewport=DEVICES[device], locale={"en": "en-GB", "fr": "fr-FR"}[language], color_scheme=theme,
             timezone_id="Europe/Paris", reduced_motion="reduce", is_mobile=device == "phone", has_touch=device == "phone",
         )  # fmt: skip
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)  # a machine that boots guests beside may take its time
         made = cls(page=context.new_page(), url=url, device=device, theme=theme, takes_screenshots=takes_screenshots)
         made.page.on("console", made._on_message)
         made.page.on("pageerror", lambda error: made.complaints.append(f"defect: {error}"))
