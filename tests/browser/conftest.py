@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import socket
 import tempfile
 import threading
@@ -10,21 +11,55 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from playwright import sync_api
 from tests.browser import console as consoles
 from tests.unit.web import town as towns
 
+from estampe import errors
 from estampe.api import server, tcp
+from estampe.db import schema
+from estampe.model import operation
 
 _READY_SECONDS = 30
+GIB = 1024**3
 
 
 @pytest.fixture(scope="session")
 def town(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[towns.Town]:
     with tempfile.TemporaryDirectory(prefix="estampe-") as run:  # short: it will hold sockets
         made = towns.Town(tmp_path_factory.mktemp("town"), migrated_sqlite, run_directory=Path(run), origin=None)
+        _fill(made)
         yield made
         made.close()
+
+
+def _fill(made: towns.Town) -> None:
+    """What pages are looked at with: a server that runs, operations that are under way, have succeeded and have failed."""
+    made.site.add_server("shop-01", is_running=True, seed=5, addresses=["192.0.2.17", "2001:db8::17"])
+    made.services.servers.assign("shop-01", made.acme.id)
+    _spread(made)
+    copying = operation.Progress(phase="copying vda", done_bytes=int(5.2 * GIB), total_bytes=12 * GIB)
+    made.running = made.begin(made.acme, operation.Kind.CAPTURE, "mail-01", copying, seconds=48)
+    asked = {"deploy": {"template": "web@3", "name": "web-09", "count": 1}}
+    made.failed = made.begin(made.acme, operation.Kind.DEPLOY, "web-09", copying, seconds=400, request=asked)
+    made.site.installation.rows.finish(
+        made.failed.id, operation.State.FAILED, at=made.site.today,
+        error=errors.NoSpace(where="pool 'fast'", needed="40 GiB", available="3.1 GiB").to_record(),
+    )  # fmt: skip
+    made.services.accounts.set_quota(made.acme.id, {"templates": 40, "cpus": 32, "stored_bytes": 4 * GIB})
+
+
+def _spread(made: towns.Town) -> None:
+    """Over half a year, so that there is something to plot: the town is put together in a moment."""
+    templates = schema.templates
+    sizes = {("web", 1): 412, ("web", 2): 61, ("db", 1): 780, ("old", 1): 35, ("web", 3): 148}  # MiB, the newest last
+    with made.site.db.write() as connection:
+        for nth, ((name, version), size) in enumerate(sizes.items()):
+            at = made.site.today - datetime.timedelta(days=180 - 37 * nth)
+            which = sa.and_(templates.c.name == name, templates.c.version == version)
+            values = {"created_at": at, "new_bytes": size * 1024**2}
+            connection.execute(sa.update(templates).where(which).values(values))
 
 
 @pytest.fixture(scope="session")

@@ -68,6 +68,7 @@ class Console:
         """Go there, and wait until the parts that come later are there."""
         self.page.goto(self.url + path)
         self.page.locator("[hx-trigger=load] a").first.wait_for(state="detached")
+        self.page.locator(".htmx-request").first.wait_for(state="detached")
 
     def sign_in(self, name: str = "alice", *, account: str | None = "acme") -> None:
         self.expected.append(r"status of 400")  # the question which account

@@ -8,7 +8,10 @@ import pytest
 from playwright import sync_api
 from tests.unit.web import town as towns
 
+from estampe.model import operation
+
 pytestmark = pytest.mark.requires_chromium
+MIB = 1024**2
 
 
 def test_a_script_as_a_note_and_as_a_name_harms_nobody(open_console) -> None:
@@ -52,6 +55,80 @@ def test_a_template_is_deleted_and_restored(open_console, town: towns.Town) -> N
     sync_api.expect(opened.page.get_by_role("status")).to_have_text("The template is deleted.")
     opened.page.get_by_role("button", name=f"Restore {made.reference}").click()
     sync_api.expect(opened.page.get_by_role("status")).to_have_text("The template is restored.")
+
+
+def test_a_deployment_is_planned_while_it_is_typed(open_console, town: towns.Town) -> None:
+    opened = open_console()
+    opened.sign_in()
+    opened.visit("/templates/web@3")
+    opened.page.get_by_role("link", name="Deploy", exact=True).click()
+    button = opened.page.locator("#plan button")
+    sync_api.expect(button).to_have_text("Deploy 1 server")
+    opened.page.get_by_label("How many").fill("3")
+    sync_api.expect(button).to_have_text("Deploy 3 servers")
+    opened.page.get_by_label("Memory").fill("lots")
+    sync_api.expect(opened.page.locator("#problem-memory_bytes")).to_contain_text("is not a size")
+    sync_api.expect(button).to_have_count(0)
+    opened.page.get_by_label("Memory").fill("1 GiB")
+    opened.page.get_by_label("How many").fill("1")
+    opened.page.get_by_label("Name", exact=True).fill("typed-01")
+    sync_api.expect(opened.page.locator("#plan")).to_contain_text("typed-01")
+    sync_api.expect(opened.page.locator("#problem-memory_bytes")).to_be_empty()
+    button.click()
+    sync_api.expect(opened.page.get_by_role("heading", level=1)).to_contain_text("typed-01")
+    town.site.run()
+    sync_api.expect(opened.page.locator(".badge").first).to_have_text("succeeded")
+    opened.page.get_by_role("link", name="typed-01").click()
+    sync_api.expect(opened.page.get_by_role("heading", level=1)).to_have_text("typed-01")
+
+
+def test_an_operation_moves_survives_a_reload_and_ends_by_itself(open_console, town: towns.Town) -> None:
+    rows = town.site.installation.rows
+    begun = town.begin(town.acme, operation.Kind.CAPTURE, "move-01", operation.Progress(phase="planning"), seconds=20)
+    opened = open_console()
+    opened.sign_in()
+    opened.visit(f"/operations/{begun.id}")
+    sync_api.expect(opened.page.locator(".phase")).to_have_text("Planning")
+    for done in (10, 20, 30):
+        told = operation.Progress(phase="copying vda", done_bytes=done * MIB, total_bytes=40 * MIB)
+        rows.report(begun.id, told, at=town.site.today)
+        sync_api.expect(opened.page.locator(".figures")).to_contain_text(f"{done} MiB of 40 MiB")
+    opened.page.reload()
+    sync_api.expect(opened.page.locator("progress")).to_have_attribute("value", "750")
+    result = {"template_id": str(begun.id), "template": "move@1", "new_bytes": 5 * MIB}
+    rows.finish(begun.id, operation.State.SUCCEEDED, result=result, at=town.site.today)
+    sync_api.expect(opened.page.locator(".badge").first).to_have_text("succeeded")
+    sync_api.expect(opened.page.locator("#said")).to_contain_text("succeeded")
+    sync_api.expect(opened.page.get_by_role("link", name="move@1")).to_be_visible()
+    assert opened.page.locator("[data-follow]").count() == 0
+
+
+def test_a_lost_connection_is_told_and_found_again(open_console, town: towns.Town) -> None:
+    begun = town.begin(town.acme, operation.Kind.CAPTURE, "lost-01", operation.Progress(phase="planning"), seconds=20)
+    opened = open_console()
+    opened.sign_in()
+    opened.expected = ["ERR_FAILED"]
+    opened.page.route("**/events", lambda route: route.abort())
+    opened.visit(f"/operations/{begun.id}")
+    lost = opened.page.locator("[data-lost]")
+    sync_api.expect(lost).to_be_visible()
+    told = operation.Progress(phase="storing the manifest")
+    town.site.installation.rows.report(begun.id, told, at=town.site.today)
+    opened.page.unroute("**/events")
+    sync_api.expect(opened.page.locator(".phase")).to_have_text("Storing the manifest")
+    sync_api.expect(lost).to_be_hidden()
+    town.services.operations.cancel(town.acme.id, str(begun.id))
+
+
+def test_the_list_of_operations_moves(open_console, town: towns.Town) -> None:
+    begun = town.begin(town.acme, operation.Kind.CAPTURE, "list-01", operation.Progress(phase="planning"), seconds=5)
+    opened = open_console()
+    opened.sign_in()
+    opened.visit("/operations?subject=list-01")
+    state = opened.page.locator(f"#state-{begun.id}")
+    sync_api.expect(state).to_contain_text("Planning")
+    town.site.installation.rows.finish(begun.id, operation.State.SUCCEEDED, result={}, at=town.site.today)
+    sync_api.expect(state).to_contain_text("succeeded")
 
 
 def test_the_list_follows_what_is_typed(open_console) -> None:

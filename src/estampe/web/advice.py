@@ -105,6 +105,102 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
         _("The template is not shared with %(account)s."),
         _("Load the page again: somebody else may have ended the sharing."),
     ),
+    errors.ServerNotFound.code: (
+        _("There is no server %(server)s that you may see."),
+        _("It may have been deleted, or belongs to another account. Look for it among the servers."),
+    ),
+    errors.OperationNotFound.code: (
+        _("There is no operation %(operation)s that you may see."),
+        _("Operations are forgotten some time after their end. Look for it in the list."),
+    ),
+    errors.OperationEnded.code: (_("The operation has ended already."), _("Look at what came of it.")),
+    errors.OperationOutdated.code: (
+        _("The operation was begun by another version of Estampe, and was undone."),
+        _("Ask for it again."),
+    ),
+    errors.OperationNotRestored.code: (
+        _("The operation was under way when the backup was made that the database was restored from."),
+        _("It was not continued. See what it left, then ask for it again."),
+    ),
+    errors.ServerBusy.code: (
+        _("Server %(server)s is in use by an operation."),
+        _("Wait until the operation has ended, or cancel it."),
+    ),
+    errors.ServerStateForbids.code: (
+        _("The state of server %(server)s does not allow this now."),
+        _("Look at its state on its page, then try again."),
+    ),
+    errors.ServerStarted.code: (
+        _("Server %(server)s was started, or written to, while it was being captured. Nothing was kept."),
+        _("Capture it again, and let nobody start it meanwhile."),
+    ),
+    errors.ServerChanged.code: (
+        _("Server %(server)s was changed while it was being captured. Nothing was kept."),
+        _("Capture it again."),
+    ),
+    errors.ShutdownTimeout.code: (
+        _("Server %(server)s did not shut down in time, and was left running."),
+        _(
+            "Shut it down from inside, give it more time, or let its power be cut: its data is then as after a power cut."
+        ),
+    ),
+    errors.VolumeLocked.code: (_("A volume is in use by another process."), _("Stop what uses it, then try again.")),
+    errors.NameInUse.code: (
+        _("The name %(name)s is in use already."),
+        _("Choose another name, or remove what has it."),
+    ),
+    errors.InvalidName.code: (_("%(name)s cannot be a name here."), _("Choose another name.")),
+    errors.InvalidSize.code: (
+        _("%(text)s is not a size."),
+        _("Write a whole number with its unit, as 512MiB or 40GiB."),
+    ),
+    errors.VolumeTooSmall.code: (
+        _("Volume %(volume)s cannot be made smaller than it is in the template."),
+        _("Ask for %(least)s or more."),
+    ),
+    errors.BelowLeast.code: (_("This is less than the template needs: %(what)s."), _("Ask for %(least)s or more.")),
+    errors.NoDeployableVersion.code: (
+        _("No version of template %(template)s can be deployed."),
+        _("Enable or restore one, or choose another template."),
+    ),
+    errors.PoolNotFound.code: (_("There is no active storage pool %(pool)s on this host."), _("There are: %(known)s.")),
+    errors.NetworkNotFound.code: (
+        _("There is no active network %(network)s on this host."),
+        _("There are: %(known)s."),
+    ),
+    errors.NoSpace.code: (
+        _("There is not enough space in %(where)s: %(needed)s needed, %(available)s available."),
+        _("Free some, or choose another place."),
+    ),
+    errors.QuotaExceeded.code: (
+        _("This would exceed the account's quota of %(what)s: %(asked)s asked, %(used)s of %(limit)s used."),
+        _("Remove what is not needed any more, or ask the cloud operator for more."),
+    ),
+    errors.StoreBusy.code: (
+        _("The store is in use by an operation."),
+        _("Wait until the operation has ended, or cancel it."),
+    ),
+    errors.RequestInProgress.code: (
+        _("The same form was sent a moment ago, and has not been answered yet."),
+        _("Look among the operations before you send it again."),
+    ),
+    errors.HypervisorUnavailable.code: (
+        _("The hypervisor does not answer."),
+        _("Try again in a moment. If it lasts, tell the cloud operator."),
+    ),
+    errors.AccountInUse.code: (
+        _("Account %(account)s cannot be deleted: it has %(what)s."),
+        _("Delete those, or assign them to another account first."),
+    ),
+    errors.AccountBuiltIn.code: (
+        _("Account %(account)s is always there and active."),
+        _("It owns the servers that nobody was assigned."),
+    ),
+    errors.UserNotFound.code: (_("There is no user %(user)s."), _("Check the name.")),
+    errors.MemberNotFound.code: (
+        _("Account %(account)s has no member %(user)s."),
+        _("Load the page again: somebody else may have removed him."),
+    ),
     errors.InvalidRequest.code: (_("Something in the form cannot be taken."), _("Correct it and send the form again.")),
     errors.ManifestCorrupt.code: (
         _("The template is damaged in the store."),
@@ -126,7 +222,8 @@ _FAMILIES: Final[Mapping[type[errors.EstampeError], tuple[str, str]]] = {
 }
 _SAID_BY_TITLE: Final = frozenset(_WORDS) - {
     errors.InvalidRequest.code, errors.TemplateStateForbids.code, errors.ManifestCorrupt.code, errors.OidcAnswerRefused.code,
-    errors.CrossSiteRefused.code, errors.OidcUnavailable.code,
+    errors.CrossSiteRefused.code, errors.OidcUnavailable.code, errors.ServerStateForbids.code, errors.ServerChanged.code,
+    errors.VolumeLocked.code, errors.InvalidName.code, errors.HypervisorUnavailable.code,
 }  # fmt: skip
 
 

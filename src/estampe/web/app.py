@@ -9,6 +9,8 @@ let this person do.
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Callable
 from typing import Any, Final
 
 from starlette import applications, routing, types
@@ -19,10 +21,10 @@ from estampe.web import assets, headers, openid, page, pages, static
 _API: Final = "/v1"
 
 
-def create(api: Any, *, public_origin: str | None = None) -> Site:
+def create(api: Any, *, public_origin: str | None = None, clock: Callable[[], datetime.datetime] = page.in_utc) -> Site:
     """`api` with the console beside it. `public_origin` is where browsers reach them; None: where each request says it is."""
     files = assets.Assets.load()
-    shell = page.Shell(api=api, assets=files, public_origin=public_origin, sections=pages.sections())
+    shell = page.Shell(api=api, assets=files, public_origin=public_origin, sections=pages.sections(), clock=clock)
     routes = [static.route(files), *openid.routes(shell)]
     for each in pages.ALL:
         routes += each.routes(shell)

@@ -18,6 +18,8 @@ import babel
 from babel import dates, numbers
 from babel.messages import mofile, pofile
 
+from estampe import units
+
 DIRECTORY: Final = Path(__file__).parent / "locale"
 DOMAIN: Final = "estampe"
 DEFAULT: Final = "en"
@@ -69,6 +71,12 @@ class Language:
         digits = "#,##0" if abs(value) >= _LEAST_DETAILED or unit == 0 else "#,##0.##" if abs(value) < 10 else "#,##0.#"
         written = numbers.format_decimal(value, format=digits, locale=self.locale)
         return f"{written}\N{NO-BREAK SPACE}{self.gettext(_UNITS[unit])}"
+
+    def duration(self, seconds: float) -> str:
+        """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`: the symbols are the same everywhere."""
+        if seconds < 10:
+            return f"{numbers.format_decimal(seconds, format='0.0', locale=self.locale)}\N{NO-BREAK SPACE}s"
+        return units.format_duration(seconds).replace(" ", "\N{NO-BREAK SPACE}")
 
     def date(self, at: datetime.datetime) -> str:
         """Day, month and year, in UTC."""

@@ -14,6 +14,7 @@ that says what to do next.
 
 from __future__ import annotations
 
+import datetime
 import hmac
 import logging
 import urllib.parse
@@ -91,6 +92,11 @@ class View:
     def query(self, name: str) -> str:
         """A parameter of the address, without white space around it."""
         return self.request.query_params.get(name, "").strip()
+
+    @property
+    def now(self) -> datetime.datetime:
+        """The time, with its zone."""
+        return self.shell.clock()
 
     def gettext(self, message: str, **facts: Any) -> str:
         """The message in the reader's language."""
@@ -174,6 +180,11 @@ class View:
         return self.shell.assets.url(name)
 
 
+def in_utc() -> datetime.datetime:
+    """The time, with its zone."""
+    return datetime.datetime.now(datetime.UTC)
+
+
 Handler = Callable[[View], Awaitable[responses.Response]]
 
 
@@ -185,6 +196,7 @@ class Shell:
     assets: assets.Assets
     public_origin: str | None
     sections: Sequence[Entry]
+    clock: Callable[[], datetime.datetime] = in_utc
     renderer: rendering.Renderer = field(default_factory=rendering.Renderer)
 
     def origin_of(self, request: requests.Request) -> str:

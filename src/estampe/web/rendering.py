@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,12 +44,21 @@ def _environment(language: languages.Language) -> jinja2.Environment:
         "size": language.size,
         "number": language.number,
         "percent": language.percent,
+        "duration": language.duration,
+        "day": language.date,
+        "phase": lambda name: words.of_phase(name, language),
+        "document": _document,
         "moment": lambda at: _moment(at, language),
         "segment": lambda text: urllib.parse.quote(text, safe="@/"),
         "word": lambda value: language.gettext(words.of(value)),
         "action": lambda name: language.gettext(words.of_action(name)),
     }
     return made
+
+
+def _document(value: Any) -> str:
+    """What a page shows as it is, in full."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _moment(at: datetime.datetime, language: languages.Language) -> markupsafe.Markup:

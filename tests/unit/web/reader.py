@@ -25,7 +25,8 @@ class Page(parser.HTMLParser):
         self.tags.append((tag, told))
         if tag == "form":
             self.forms.append({"action": told.get("action"), "method": told.get("method", "get"), "fields": {}})
-        if tag == "input" and self.forms and told.get("name"):
+        is_left_out = told.get("type") in {"checkbox", "radio"} and "checked" not in told  # as a browser does
+        if tag == "input" and self.forms and told.get("name") and not is_left_out:
             self.forms[-1]["fields"].setdefault(told["name"], told.get("value") or "")
         if tag == "a" and told.get("href"):
             self.links.append(str(told["href"]))

@@ -150,7 +150,7 @@ def test_what_the_api_refuses_is_shown_with_what_was_typed(alice, fresh) -> None
 def test_a_template_is_published_only_as_it_is_accepted(alice, gina, fresh) -> None:
     refused = alice.fill(f"/templates/{fresh}/-/publish")
     assert (refused.status_code, "template-not-sealed" in refused.text) == (409, True)
-    _goes_to(alice.act(fresh, "publish", note="for all"), f"/templates/{fresh}")
+    _goes_to(alice.act(fresh, "publish", note="for all", is_unsealed_accepted="yes"), f"/templates/{fresh}")
     assert "for all" in gina.open(f"/templates/acme/{fresh}").text
     _goes_to(alice.act(fresh, "unpublish"), f"/templates/{fresh}")
     assert gina.get(f"/templates/acme/{fresh}").status_code == 404

@@ -4,39 +4,12 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterator
 
 import pytest
-from starlette import testclient
-from tests.unit.api import browsers, fakes, people
 from tests.unit.web import reader
 
 from estampe import errors
-from estampe.api import app as api_app
-from estampe.model import account
 from estampe.web import advice, languages
-from estampe.web import app as web_app
-
-
-@pytest.fixture
-def world() -> fakes.World:
-    made = fakes.World()
-    made.reset()
-    office = people.office()
-    acme = office.bundle.accounts.create("acme")
-    office.bundle.people.add_user("alice", password=browsers.PASSWORD, is_cloud_operator=False)
-    office.bundle.people.add_member(acme.id, "alice", account.Role.OWNER)
-    return made
-
-
-@pytest.fixture
-def http(world: fakes.World) -> Iterator[testclient.TestClient]:
-    served = web_app.create(
-        api_app.create(world.services(), public_origin=browsers.ORIGIN), public_origin=browsers.ORIGIN
-    )
-    with testclient.TestClient(served, base_url=browsers.ORIGIN, follow_redirects=False) as client:
-        client.post("/sign-in", data={"name": "alice", "password": browsers.PASSWORD})
-        yield client
 
 
 def test_a_defect_shows_a_number_and_nothing_of_the_inside(world, http) -> None:

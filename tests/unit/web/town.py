@@ -8,7 +8,10 @@ oscar    cloud operator
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import uuid
 from pathlib import Path
+from typing import Any
 
 from tests.unit import site_under_test
 from tests.unit.api import people
@@ -50,6 +53,9 @@ class Town:
         self.api = api_app.create(self.services, public_origin=origin, meter=self.site.installation.meter)
         self.served = web_app.create(self.api, public_origin=origin)
 
+    running: operation.Operation  # where a test has begun one that is to be looked at
+    failed: operation.Operation
+
     def _fill(self) -> None:
         for note in ("first", "with the new certificates", "nginx and the shop"):
             self.capture(self.acme, "web", note=note, tags=("production", "shop"), guest_of=DEBIAN)
@@ -88,6 +94,19 @@ class Town:
         if guest_of is not None:
             self._inspected(made, guest_of)
         return self.services.templates.seen(of.id, str(made.id)).template
+
+    def begin(
+        self, of: account.Account, kind: operation.Kind, subject: str, progress: operation.Progress, *, seconds: float,
+        request: dict[str, Any] | None = None,
+    ) -> operation.Operation:  # fmt: skip
+        """An operation that has run for so long and stays where it is: the engine does not know it."""
+        rows, at = self.site.installation.rows, self.site.today - datetime.timedelta(seconds=seconds)
+        made = rows.add(
+            id=uuid.uuid4(), owner_id=of.id, kind=kind, subject=subject, request=request or {}, created_at=at
+        )
+        rows.start(made.id, at=at)
+        rows.report(made.id, progress, at=at)
+        return self.services.operations.get(of.id, str(made.id))
 
     def _inspected(self, made: templates.Template, found: guest.Guest) -> None:
         present = manifests.get(self.site.store, made.id)

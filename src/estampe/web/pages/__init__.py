@@ -6,7 +6,25 @@ from collections.abc import Sequence
 from typing import Final
 
 from estampe.web import page
-from estampe.web.pages import accounts, catalogue, preferences, sign_in, template, template_actions, trash
+from estampe.web.pages import (
+    accounts,
+    administration,
+    audit,
+    capture,
+    catalogue,
+    deploy,
+    host,
+    keys,
+    operations,
+    people,
+    preferences,
+    servers,
+    sign_in,
+    storage,
+    template,
+    template_actions,
+    trash,
+)
 from estampe.web.sections import Section
 
 ALL: Final[Sequence[page.Pages]] = (
@@ -14,6 +32,16 @@ ALL: Final[Sequence[page.Pages]] = (
     preferences.pages,
     accounts.pages,
     catalogue.pages,
+    operations.pages,
+    capture.pages,
+    servers.pages,  # behind capture: its actions take every last part of an address
+    storage.pages,
+    administration.pages,
+    keys.pages,
+    audit.pages,
+    people.pages,
+    host.pages,
+    deploy.pages,
     trash.pages,
     template_actions.pages,
     template.pages,  # the last of the catalogue: its path takes everything below /templates

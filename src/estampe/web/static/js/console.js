@@ -1,9 +1,11 @@
 // What pages gain where scripts run. Without them everything still works: forms are forms, links are links.
 import { localTimes } from "./time.js";
+import { follow } from "./follow.js";
 import { menus } from "./menu.js";
 
 function enhance(root) {
   localTimes(root);
+  follow(root);
 }
 
 enhance(document);
