@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import threading
-import time
+import uuid
+from collections.abc import Iterator
+from concurrent import futures
 
 import anyio
 import fastapi
 import pytest
 from starlette import testclient
 
+from estampe.api import services as ports
 from estampe.api import turns
-from estampe.model import listing
+from estampe.catalogue import views as template_views
+from estampe.model import listing, sight
 
 PATIENCE_SECONDS = 10.0
 
@@ -24,47 +30,67 @@ def test_what_fails_gives_its_turn_on() -> None:
     assert anyio.run(twice) == "next"
 
 
-def test_lists_of_many_clients_are_made_one_at_a_time(
-    api: fastapi.FastAPI, http: testclient.TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real, busy, most = type(api.state.services.templates).list, threading.Semaphore(1), []
+class Meeting:
+    """Templates whose lists wait, for so long, to meet each other."""
 
-    def looks(*arguments, **named) -> listing.Page:
-        most.append(busy.acquire(blocking=False))
-        time.sleep(0.02)  # long enough for the others to come in, if they could
+    def __init__(self, real: ports.TemplateService, wait_seconds: float) -> None:
+        self._real, self._met, self.is_met = real, threading.Barrier(2, timeout=wait_seconds), False
+
+    def list(self, account_id: uuid.UUID, query: listing.TemplateQuery) -> listing.Page[sight.Seen]:
         try:
-            return real(*arguments, **named)
-        finally:
-            busy.release()
-
-    monkeypatch.setattr(type(api.state.services.templates), "list", looks)
-    answers = []
-    threads = [threading.Thread(target=lambda: answers.append(http.get("/v1/templates"))) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE_SECONDS)
-
-    assert [each.status_code for each in answers] == [200] * 6
-    assert most == [True] * 6
+            self._met.wait()
+            self.is_met = True
+        except threading.BrokenBarrierError:  # from then on nobody waits
+            pass
+        return self._real.list(account_id, query)
 
 
-def test_a_template_that_is_slow_to_show_holds_no_list_up(
-    api: fastapi.FastAPI, http: testclient.TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its manifest is in the store, and that may be a SAN that does not answer."""
-    begun, go_on = threading.Event(), threading.Event()
+class Hanging:
+    """Templates that are shown when they are let, and listed at once."""
 
-    def hangs(*_arguments, **_named) -> None:
-        begun.set()
-        assert go_on.wait(PATIENCE_SECONDS)
+    def __init__(self, real: ports.TemplateService) -> None:
+        self._real, self.begun, self.go_on = real, threading.Event(), threading.Event()
 
-    monkeypatch.setattr(type(api.state.services.templates), "get", hangs)
-    showing = threading.Thread(target=lambda: http.get("/v1/templates/web"))
-    showing.start()
+    def list(self, account_id: uuid.UUID, query: listing.TemplateQuery) -> listing.Page[sight.Seen]:
+        return self._real.list(account_id, query)
+
+    def get(self, account_id: uuid.UUID, reference: str) -> template_views.TemplateDetail:
+        self.begun.set()
+        assert self.go_on.wait(PATIENCE_SECONDS)
+        return self._real.get(account_id, reference)
+
+
+@contextlib.contextmanager
+def serving(api: fastapi.FastAPI, templates: object, readers: int) -> Iterator[None]:
+    """The application with these templates, and so many turns."""
+    state = api.state
+    before = state.services, state.short_turns
+    state.services, state.short_turns = dataclasses.replace(state.services, templates=templates), turns.Turns(readers)
     try:
-        assert begun.wait(PATIENCE_SECONDS)
-        assert http.get("/v1/templates").status_code == 200
+        yield
     finally:
-        go_on.set()
-        showing.join(PATIENCE_SECONDS)
+        state.services, state.short_turns = before
+
+
+@pytest.mark.parametrize(("readers", "wait_seconds", "is_met"), [(1, 0.1, False), (2, PATIENCE_SECONDS, True)])
+def test_as_many_lists_are_made_at_a_time_as_the_database_has_readers(
+    api: fastapi.FastAPI, http: testclient.TestClient, readers: int, wait_seconds: float, is_met: bool
+) -> None:
+    templates = Meeting(api.state.services.templates, wait_seconds)
+    with serving(api, templates, readers), futures.ThreadPoolExecutor(2) as clients:
+        asked = [clients.submit(http.get, "/v1/templates") for _ in range(2)]
+        assert [each.result().status_code for each in asked] == [200, 200]
+    assert templates.is_met is is_met
+
+
+def test_a_template_that_is_slow_to_show_holds_no_list_up(api: fastapi.FastAPI, http: testclient.TestClient) -> None:
+    """Its manifest is in the store, and that may be a SAN that does not answer."""
+    templates = Hanging(api.state.services.templates)
+    with serving(api, templates, 1), futures.ThreadPoolExecutor(1) as client:
+        showing = client.submit(http.get, "/v1/templates/web")
+        try:
+            assert templates.begun.wait(PATIENCE_SECONDS)
+            assert http.get("/v1/templates").status_code == 200
+        finally:
+            templates.go_on.set()
+        assert showing.result().status_code == 200
