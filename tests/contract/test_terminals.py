@@ -135,11 +135,11 @@ def test_the_command_keeps_a_boot_in_a_file(machine: Machine, tmp_path: Path) ->
         assert command.stderr is not None
         assert b"leaves it" in command.stderr.readline()
         machine.resume()
-        for _ in range(300):
+        for _ in range(900):
             if b"No bootable device" in kept.read_bytes():
                 break
             threading.Event().wait(0.1)
         machine.host.power_off(machine.uuid)
-        _out, said = command.communicate(timeout=30)
+        _out, said = command.communicate(timeout=60)
     assert (command.returncode, b"is off" in said) == (0, True), said
     assert b"SeaBIOS" in kept.read_bytes()

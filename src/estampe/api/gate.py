@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+import anyio
 import fastapi
 from fastapi import exceptions, routing
 from starlette import concurrency, requests
@@ -161,7 +162,9 @@ async def _pass_socket(websocket: fastapi.WebSocket, action: str, opener: _Opene
             await websocket.accept(terminal.SUBPROTOCOL)
             await session()
         finally:
-            await _record(websocket, rule, action.replace("open_", "close_", 1), trail, None)
+            # A daemon that stops cancels what is open: that it ended is kept all the same.
+            with anyio.CancelScope(shield=True):
+                await _record(websocket, rule, action.replace("open_", "close_", 1), trail, None)
 
 
 def _trail(request: requests.HTTPConnection) -> Trail:

@@ -22,6 +22,7 @@ from starlette import websockets
 from estampe.model import terminal
 
 _PIECE_BYTES: Final = 64 * 1024
+_SETTLING_SECONDS: Final = 0.1  # between two looks for why the other end closed
 _Look = Callable[[], Awaitable[terminal.Ending | None]]
 
 
@@ -30,6 +31,7 @@ class Limits:
     """How long it goes on."""
 
     look_seconds: float = 5.0  # between two looks whether it may go on
+    settle_seconds: float = 1.0  # a server that is powered off ends its ports a moment before libvirt calls it off
     idle_seconds: float = 1800.0  # without a byte in either direction; a screen on which something moves is not idle
 
 
@@ -59,13 +61,21 @@ class Relay:
                     ending = forbidden.result()
                 else:
                     outwards.result()
-                    ending = await self.look() or terminal.Ending.CLOSED
+                    ending = await self._why_closed()
             finally:
                 for way in (outwards, inwards, forbidden):
                     way.cancel()
                 await asyncio.gather(outwards, inwards, forbidden, return_exceptions=True)
         if ending is not None:
             await _close(self.websocket, ending)
+
+    async def _why_closed(self) -> terminal.Ending:
+        for _ in range(max(1, round(self.limits.settle_seconds / _SETTLING_SECONDS))):
+            ending = await self.look()
+            if ending is not None:
+                return ending
+            await asyncio.sleep(_SETTLING_SECONDS)
+        return terminal.Ending.CLOSED
 
     async def _outwards(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(ConnectionError):

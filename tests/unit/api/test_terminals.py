@@ -38,7 +38,7 @@ def world() -> Iterator[fakes.World]:
 @pytest.fixture
 def api(world: fakes.World) -> fastapi.FastAPI:
     made = app.create(world.services(), public_origin=browsers.ORIGIN)
-    made.state.terminals.limits = relay.Limits(look_seconds=0.02)
+    made.state.terminals.limits = relay.Limits(look_seconds=0.02, settle_seconds=0.1)
     return made
 
 
