@@ -22,9 +22,7 @@ _KEPT = {"ESTAMPE_CACHE", "ESTAMPE_DEBIAN_MIRROR"}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--forbid-skips", action="store_true", help="a test that is skipped has failed")
-    parser.addoption(
-        "--every-guest", action="store_true", help="what is marked every_guest, too: three quarters of an hour more"
-    )
+    parser.addoption("--every-guest", action="store_true", help="what is marked every_guest, too: an hour more")
     parser.addoption(
         "--write-guests", action="store_true", help="write docs/reference/guests.md from what tests/matrix finds"
     )

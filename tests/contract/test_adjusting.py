@@ -25,7 +25,7 @@ from estampe.model import guest as guests
 from estampe.model import layout as layouts
 from estampe.model import manifest
 
-pytestmark = [pytest.mark.requires_appliance, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.every_guest, pytest.mark.requires_appliance, pytest.mark.timeout(1500)]
 
 MIB = tables.MIB
 RECOVERY = "DE94BBA4-06D1-4D4D-A16A-BFD50179D6AC"

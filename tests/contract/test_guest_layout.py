@@ -157,6 +157,7 @@ def check_layout(layout):
     )
 
 
+@pytest.mark.every_guest
 def test_a_windows_among_other_volumes_is_told_with_the_layout_of_all(handle):
     make_windows(handle)
     told = finish(handle)

@@ -16,7 +16,7 @@ from tests.support import cpio, tables
 from estampe.guest import adapting, finishing
 from estampe.model import adjustment, final
 
-pytestmark = [pytest.mark.requires_appliance, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.every_guest, pytest.mark.requires_appliance, pytest.mark.timeout(900)]
 
 MIB = tables.MIB
 SIZES = {"vda": 118, "vdb": 402, "vdc": 128, "vdd": 32}
