@@ -23,6 +23,7 @@ from estampe.deploy import request as deploy
 from estampe.model import growth, operation
 
 _READY_SECONDS = 30
+sync_api.expect.set_options(timeout=30_000)  # guests of other tests boot beside; what is there at once costs no time
 MIB = 1024**2
 GIB = 1024**3
 
