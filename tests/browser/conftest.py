@@ -28,7 +28,7 @@ MIB = 1024**2
 GIB = 1024**3
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[towns.Town]:
     with tempfile.TemporaryDirectory(prefix="estampe-") as run:  # short: it will hold sockets
         made = towns.Town(tmp_path_factory.mktemp("town"), migrated_sqlite, run_directory=Path(run), origin=None)
@@ -81,7 +81,7 @@ def _spread(made: towns.Town) -> None:
             connection.execute(sa.update(templates).where(which).values(values))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def url(town: towns.Town) -> Iterator[str]:
     """Where the console is served."""
     with serving(town.served, town.settings.run_directory / "estampe.sock") as served:
@@ -116,7 +116,7 @@ def serving(app: server.Application, socket_path: Path) -> Iterator[str]:
     assert not thread.is_alive()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[sync_api.Browser]:
     """Debian's own; Playwright's downloads nothing. It gets a fresh profile, which goes with it."""
     with sync_api.sync_playwright() as playwright:
