@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-import tempfile
-import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright import sync_api
@@ -28,14 +25,8 @@ _LONG_MS = 300_000.0  # a guest is booted and an appliance launched, maybe witho
 
 @pytest.fixture(scope="module")
 def our_corner() -> Iterator[corner.Corner]:
-    short = uuid.uuid4().hex[:6]
-    directory = Path(tempfile.mkdtemp(prefix=f"estampe-web-{short}-", dir="/var/tmp"))  # QEMU's user walks there
-    made = corner.Corner(f"estampe-web-{short}", directory, f"estweb{short}")
-    try:
-        made.ensure()
+    with corner.made("web") as made:
         yield made
-    finally:
-        made.remove()
 
 
 @pytest.fixture(scope="module")
@@ -44,24 +35,9 @@ def daemon(our_corner: corner.Corner) -> Iterator[installation.Installation]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         listen = f"127.0.0.1:{probe.getsockname()[1]}"
-    made = installation.Installation(
-        state_directory=our_corner.directory / "state",
-        run_directory=Path("/run") / our_corner.prefix,
-        settings={
-            "default_pool": our_corner.pool, "default_network": our_corner.network, "listen": listen,
-        },
-    )  # fmt: skip
-    try:
-        made.settings["accelerator"] = "kvm" if made.has_kvm() else "tcg"
-        made.start()
+    with installation.working_in(our_corner, listen=listen) as made:
         _settle(made, our_corner)
         yield made
-        made.stop()
-    finally:
-        made.kill()
-        for name in our_corner.domains():
-            our_corner.remove_domain(name)
-        made.remove()
 
 
 def _settle(made: installation.Installation, place: corner.Corner) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,36 +18,16 @@ MINI_BOOT_SECONDS = 120.0  # 5 s under full emulation, on a busy machine several
 
 @pytest.fixture(scope="session")
 def our_corner() -> Iterator[corner.Corner]:
-    short = uuid.uuid4().hex[:6]
-    directory = Path(tempfile.mkdtemp(prefix=f"estampe-e2e-{short}-", dir="/var/tmp"))  # QEMU's user walks there
-    made = corner.Corner(f"estampe-e2e-{short}", directory, f"este2e{short}")
-    try:
-        made.ensure()
+    with corner.made("e2e") as made:
         yield made
-    finally:
-        made.remove()
 
 
 @pytest.fixture(scope="session")
 def daemon(our_corner) -> Iterator[installation.Installation]:
     """Running; its default pool and network are the corner's."""
-    made = installation.Installation(
-        state_directory=our_corner.directory / "state",
-        run_directory=Path("/run") / our_corner.prefix,
-        settings={
-            "default_pool": our_corner.pool,
-            "default_network": our_corner.network,
-            "late_shutdown_seconds": "10",  # a guest that ignores a shutdown is watched by a test no longer
-        },
-    )
-    try:
-        made.settings["accelerator"] = "kvm" if made.has_kvm() else "tcg"
-        made.start()
+    # A guest that ignores a shutdown is watched by a test no longer.
+    with installation.working_in(our_corner, late_shutdown_seconds="10") as made:
         yield made
-        made.stop()
-    finally:
-        made.kill()
-        made.remove()
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,31 +17,13 @@ _HERE = Path(__file__).parent
 
 @pytest.fixture(scope="session")
 def teller() -> Iterator[story.Teller]:
-    short = uuid.uuid4().hex[:6]
-    directory = Path(tempfile.mkdtemp(prefix=f"estampe-matrix-{short}-", dir="/var/tmp"))  # QEMU's user walks there
-    place = corner.Corner(f"estampe-matrix-{short}", directory, f"estmx{short}")
-    daemon = installation.Installation(
-        state_directory=directory / "state",
-        run_directory=Path("/run") / place.prefix,
-        settings={
-            "default_pool": place.pool,
-            "default_network": place.network,
-            "concurrent_captures": str(_AT_ONCE),
-            "concurrent_deploys": str(2 * _AT_ONCE),
-            "confirm_timeout_seconds": f"{story.BOOT_SECONDS:g}",
-        },
-    )
-    try:
-        place.ensure()
-        has_kvm = daemon.has_kvm()
-        daemon.settings["accelerator"] = "kvm" if has_kvm else "tcg"
-        daemon.start()
-        yield story.Teller(corner=place, daemon=daemon, has_kvm=has_kvm)
-        daemon.stop()
-    finally:
-        daemon.kill()
-        daemon.remove()
-        place.remove()
+    settings = {
+        "concurrent_captures": str(_AT_ONCE),
+        "concurrent_deploys": str(2 * _AT_ONCE),
+        "confirm_timeout_seconds": f"{story.BOOT_SECONDS:g}",
+    }
+    with corner.made("mtx") as place, installation.working_in(place, **settings) as daemon:
+        yield story.Teller(corner=place, daemon=daemon, has_kvm=daemon.settings["accelerator"] == "kvm")
 
 
 @pytest.fixture(scope="session")

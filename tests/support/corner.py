@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +68,19 @@ class Corner:
             if name in _names(f"{kind}-list"):
                 shell.virsh(f"{kind}-destroy", name)
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def made(kind: str) -> Iterator[Corner]:
+    """A new one for tests of this kind (a word of at most four letters), all of which is removed at the end."""
+    short = uuid.uuid4().hex[:6]
+    directory = Path(tempfile.mkdtemp(prefix=f"estampe-{kind}-{short}-", dir="/var/tmp"))  # QEMU's user walks there
+    place = Corner(f"estampe-{kind}-{short}", directory, f"est{kind}{short}")
+    try:
+        place.ensure()
+        yield place
+    finally:
+        place.remove()
 
 
 def _names(*listing: str) -> list[str]:

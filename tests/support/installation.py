@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from tests.support import guests, shell
+from tests.support import corner, guests, shell
 
 PROGRAM = guests.REPOSITORY / ".venv/bin/estampe"
 _PR_SET_PDEATHSIG = 1
@@ -159,6 +159,24 @@ class Installation:
         """By the doctor, who boots a probe; the answer is remembered in the state directory, for the daemon, too."""
         checks = self.command("doctor", deadline_seconds=120, may_fail=True)["checks"]
         return next(check["status"] == "ok" for check in checks if check["name"] == "KVM")
+
+
+@contextlib.contextmanager
+def working_in(place: corner.Corner, **settings: str) -> Iterator[Installation]:
+    """A running one, whose default pool and network are the corner's; it is gone at the end, its servers are not."""
+    made = Installation(
+        state_directory=place.directory / "state",
+        run_directory=Path("/run") / place.prefix,
+        settings={"default_pool": place.pool, "default_network": place.network, **settings},
+    )
+    try:
+        made.settings["accelerator"] = "kvm" if made.has_kvm() else "tcg"
+        made.start()
+        yield made
+        made.stop()
+    finally:
+        made.kill()
+        made.remove()
 
 
 def _holding(path: Path) -> Iterator[int]:
