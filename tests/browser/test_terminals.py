@@ -126,6 +126,14 @@ def _shows_what_qemu_shows(opened: consoles.Console, machine: Machine) -> bool:
     return lit > 1000 and 0 <= other < 200  # a line of text has that many, and the cursor blinks
 
 
+def _await_what_qemu_shows(opened: consoles.Console, machine: Machine) -> None:
+    for _ in range(60):
+        opened.page.wait_for_timeout(500)
+        if _shows_what_qemu_shows(opened, machine):
+            return
+    pytest.fail("the canvas is not what QEMU's own screenshot is")
+
+
 def test_the_screen_shows_the_guests_boot_text(real, sit_down) -> None:
     machine = real[2]("screen")
     opened = sit_down()
@@ -133,12 +141,7 @@ def test_the_screen_shows_the_guests_boot_text(real, sit_down) -> None:
     opened.page.get_by_role("link", name="Screen", exact=True).click()
     _is(opened, "Connected")
     machine.virsh("resume", machine.uuid)
-    for _ in range(60):
-        opened.page.wait_for_timeout(500)
-        if _shows_what_qemu_shows(opened, machine):
-            break
-    else:
-        pytest.fail("the canvas is not what QEMU's own screenshot is")
+    _await_what_qemu_shows(opened, machine)
     opened.check_access()
     opened.check_width()
     opened.shoot("screen")
@@ -217,7 +220,7 @@ def test_both_are_sound_in_other_looks(real, sit_down, language: str, theme: str
         _is(opened, told)
         if page == "screen":
             machine.virsh("resume", machine.uuid)
-            opened.page.wait_for_timeout(3000)  # the firmware writes
+            _await_what_qemu_shows(opened, machine)
         else:
             machine.virsh("reset", machine.uuid)
             sync_api.expect(opened.page.locator("[data-view]")).to_contain_text("No bootable device.")

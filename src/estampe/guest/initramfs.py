@@ -60,10 +60,10 @@ class _Segment:
     compress: Callable[[bytes], bytes] | None
 
 
-def named(image: bytes, words: Sequence[bytes]) -> set[bytes]:
-    """Which of the words it holds. Raises: errors.ApplianceFailed where it cannot be looked into."""
+def named(image: bytes, words: Sequence[bytes], *, most_bytes: int = _MOST_PLAIN_BYTES) -> set[bytes]:
+    """Which of the words it holds. Raises: errors.ApplianceFailed where it cannot be looked into, or unpacks to more than that."""
     found: set[bytes] = set()
-    for segment in _segments(image):
+    for segment in _segments(image, most_bytes):
         found |= {word for word in words if word in segment.plain}
     return found
 
@@ -71,7 +71,7 @@ def named(image: bytes, words: Sequence[bytes]) -> set[bytes]:
 def exchanged(image: bytes, exchange: Callable[[bytes], bytes]) -> bytes:
     """The image with what `exchange` makes of each archive, which must be as long as it was. Raises: errors.ApplianceFailed."""
     made = b""
-    for segment in _segments(image):
+    for segment in _segments(image, _MOST_PLAIN_BYTES):
         made += segment.padding
         if segment.compress is None:
             made += bytes(-len(made) % _ALIGNED)
@@ -85,7 +85,7 @@ def exchanged(image: bytes, exchange: Callable[[bytes], bytes]) -> bytes:
     return made
 
 
-def _segments(image: bytes) -> Iterator[_Segment]:
+def _segments(image: bytes, most_bytes: int) -> Iterator[_Segment]:
     at = left = 0
     while at < len(image):
         begin = at
@@ -96,7 +96,7 @@ def _segments(image: bytes) -> Iterator[_Segment]:
             end = _end_of_archive(image, at)
             plain, compress = image[at:end], None
         else:
-            plain, end, compress = _unpacked(image, at, _MOST_PLAIN_BYTES - left)
+            plain, end, compress = _unpacked(image, at, most_bytes - left)
         left += len(plain)
         yield _Segment(image[begin:at], image[at:end], plain, compress)
         at = end
