@@ -12,7 +12,7 @@ from estampe.cli import describe, following, options, output, summary, terminal,
 if TYPE_CHECKING:
     from estampe.schemas import store
 
-app = typer.Typer(help="Usage, check and sweep of the store.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Usage, growth, check and sweep of the store.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("usage")
