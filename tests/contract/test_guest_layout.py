@@ -14,7 +14,7 @@ from tests.support import hive
 from estampe.guest import finishing, volumes
 from estampe.model import layout as layouts
 
-pytestmark = [pytest.mark.requires_appliance, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.every_guest, pytest.mark.requires_appliance, pytest.mark.timeout(900)]
 
 MIB = 1 << 20
 TARGETS = ("vda", "vdb", "vdc", "vdd", "vde", "vdf")
@@ -157,7 +157,6 @@ def check_layout(layout):
     )
 
 
-@pytest.mark.every_guest
 def test_a_windows_among_other_volumes_is_told_with_the_layout_of_all(handle):
     make_windows(handle)
     told = finish(handle)

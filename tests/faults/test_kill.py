@@ -314,6 +314,7 @@ def test_a_capture_killed_before_while_and_after_its_copy_is_sealed(daemons, sit
         shutil.rmtree(directory, ignore_errors=True)
 
 
+@pytest.mark.every_guest
 @pytest.mark.requires_appliance
 @pytest.mark.timeout(1800)  # the capture's launch, one that is killed, and one to the end
 def test_a_deploy_killed_before_while_and_after_its_volumes_are_adapted(daemons, site, kills):

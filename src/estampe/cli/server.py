@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
     from estampe.schemas import server
 
-app = typer.Typer(help="List, show, start, stop and delete servers; their screens and consoles.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="List, show, start, stop and delete servers; their screens and consoles.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 _COLUMNS = (
     text.Column("NAME"),
