@@ -59,6 +59,9 @@ class Settings(pydantic_settings.BaseSettings):
     nvram_directory: Path = pydantic.Field(
         Path("/var/lib/libvirt/qemu/nvram"), description="Where UEFI variables of deployed servers are kept."
     )
+    swtpm_directory: Path = pydantic.Field(
+        Path("/var/lib/libvirt/swtpm"), description="Where libvirt keeps the states of emulated TPMs."
+    )
     accelerator: Literal["auto", "kvm", "tcg"] = pydantic.Field(
         "auto", description="`auto` boots a probe once per boot of the host; `tcg` is full emulation."
     )

@@ -705,6 +705,11 @@ class NvramFailed(Unavailable):
     message = "cannot {action} the NVRAM file {path}: {detail}"
 
 
+class TpmStateFailed(Unavailable):
+    code = "tpm-state-failed"
+    message = "cannot {action} the state of the TPM at {path}: {detail}"
+
+
 class ApplianceFailed(Unavailable):
     code = "appliance-failed"
     message = "the appliance could not work on the copy: {detail}"

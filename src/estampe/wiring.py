@@ -198,8 +198,9 @@ def _store(settings: config.Settings, catalogue: templates.Templates) -> local.L
 
 def _host(settings: config.Settings) -> libvirt_host.LibvirtHost:
     return libvirt_host.LibvirtHost(
-        settings.libvirt_uri, nvram_directory=settings.nvram_directory, has_kvm=lambda: is_kvm_usable(settings)
-    )
+        settings.libvirt_uri, nvram_directory=settings.nvram_directory, swtpm_directory=settings.swtpm_directory,
+        has_kvm=lambda: is_kvm_usable(settings),
+    )  # fmt: skip
 
 
 def is_kvm_usable(settings: config.Settings) -> bool:

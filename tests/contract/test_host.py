@@ -192,6 +192,13 @@ def add_server(rig, *volumes: base.NewVolume, name: str = "one", has_terminals: 
     return uuid
 
 
+def add_server_with_tpm(rig, name: str) -> str:
+    uuid = str(uuids.uuid4())
+    tpm = "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm></devices>"
+    rig.host.define(domain_xml.plain(f"{rig.prefix}-{name}", uuid, ()).replace("</devices>", tpm))
+    return uuid
+
+
 # --- domains ---
 
 
@@ -582,6 +589,36 @@ def test_nvram_is_written_read_and_removed(rig, host):
     host.delete_nvram(path)
     host.delete_nvram(path)
     assert host.read_nvram(path) is None
+
+
+# --- TPM ---
+
+
+@pytest.mark.parametrize("version", ["1.2", "2.0"])
+def test_the_state_of_a_tpm_is_written_read_and_removed(host, version):
+    uuid = str(uuids.uuid4())
+    assert host.read_tpm_state(uuid, version) is None
+    host.write_tpm_state(uuid, version, b"one" * 1000)
+    host.write_tpm_state(uuid, version, b"two" * 1000)
+    assert host.read_tpm_state(uuid, version) == b"two" * 1000
+    host.delete_tpm_state(uuid)
+    host.delete_tpm_state(uuid)
+    assert host.read_tpm_state(uuid, version) is None
+
+
+def test_a_server_starts_with_the_state_that_its_tpm_was_given_and_takes_it_along_when_it_is_forgotten(rig, host):
+    source, heir, stranger = (add_server_with_tpm(rig, name) for name in ("source", "heir", "stranger"))
+    states = []
+    for uuid in (source, heir, stranger):
+        if uuid == heir:
+            host.write_tpm_state(heir, "2.0", states[0])
+        host.start(uuid, is_paused=True)
+        host.power_off(uuid)
+        states.append(host.read_tpm_state(uuid, "2.0"))
+    assert states[0] == states[1]
+    assert states[0] not in {None, states[2]}
+    host.undefine(heir)
+    assert host.read_tpm_state(heir, "2.0") is None
 
 
 def test_nvram_names_do_not_leave_their_directory(host):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.support import guests, shell
+from tests.support import guests, shell, tpm
 
 pytestmark = [
     pytest.mark.requires_libvirt,
@@ -160,3 +160,26 @@ def test_a_deleted_template_is_gone_and_its_space_can_be_swept(stage, fails):
     assert fails("template", "show", template).code == "template-not-found"
     stage.daemon.command("store", "sweep", "--grace", "0s", "--yes", deadline_seconds=120)
     assert stage.daemon.command("store", "usage")["orphan_bytes"] == 0
+
+
+def test_the_keys_of_a_tpm_are_in_the_server_that_is_to_keep_them_and_in_no_other(stage, fails):
+    device = "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
+    source = stage.add_mini(extra_devices=device)
+    tpm_starts(source)
+    tpm.remember(*uuids([source]), "open sesame")
+    captured = stage.daemon.command("capture", source, "--no-seal", "--keep-vtpm", deadline_seconds=300)
+    assert captured["state"] == "succeeded"
+    assert stage.daemon.command("template", "show", source)["manifest"]["has_vtpm"] is True
+    heir, stranger = stage.name("heir"), stage.name("stranger")
+    for name, choice in ((heir, "keep"), (stranger, "fresh")):
+        stage.daemon.command("deploy", source, name, "--vtpm", choice, "--no-start", deadline_seconds=300)
+        tpm_starts(name)
+    assert [tpm.remembered(uuid) for uuid in uuids([source, heir, stranger])] == ["open sesame", "open sesame", None]
+    error = fails("deploy", source, stage.name(), "--vtpm", "keep", "--count", "2")
+    assert "one machine" in error.problem["detail"]
+
+
+def tpm_starts(name: str) -> None:
+    """libvirt prepares the TPM, or takes the one that it finds; the guest does not run."""
+    shell.virsh("start", name, "--paused")
+    shell.virsh("destroy", name)

@@ -1,4 +1,4 @@
-"""The part of a capture for which the server is offline: its volumes and its NVRAM into the store."""
+"""The part of a capture for which the server is offline: its volumes, its NVRAM and, if asked for, what its TPM keeps, into the store."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class Total:
     read_bytes: int
     new_bytes: int
     nvram: manifest.Blob | None
+    vtpm: manifest.Vtpm | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +59,11 @@ class Copying:
                 reporter.phase(f"copying {opened.target}", len(indexes) * self.store.chunk_size_bytes)
                 read_bytes += len(indexes) * self.store.chunk_size_bytes
                 copied += self._copy_volume(copier, opened, indexes, place)
-            nvram = self._copy_nvram(seen, writer)
+            nvram, vtpm = self._copy_nvram(seen, writer), self._copy_tpm_state(seen, writer)
             reporter.phase("making the copy durable")
             writer.flush()
             self._check_still_off(seen)
-        return Total(read_bytes=read_bytes, new_bytes=copied.new_bytes, nvram=nvram)
+        return Total(read_bytes=read_bytes, new_bytes=copied.new_bytes, nvram=nvram, vtpm=vtpm)
 
     def copier(
         self, writer: stores.ChunkWriter, *, advance: Callable[[int], None], check_cancelled: Callable[[], None]
@@ -90,6 +91,14 @@ class Copying:
     def _copy_nvram(self, seen: examine.Seen, writer: stores.ChunkWriter) -> manifest.Blob | None:
         data = self.host.read_nvram(seen.nvram_path) if seen.nvram_path else None
         return None if data is None else store_chunks.put_blob(self.chunks, writer, data)
+
+    def _copy_tpm_state(self, seen: examine.Seen, writer: stores.ChunkWriter) -> manifest.Vtpm | None:
+        if seen.tpm_version is None:
+            return None
+        data = self.host.read_tpm_state(seen.domain_uuid, seen.tpm_version)
+        if data is None:
+            raise errors.ServerChanged(server=seen.server_name, what="its TPM keeps nothing any more")
+        return manifest.Vtpm(version=seen.tpm_version, state=store_chunks.put_blob(self.chunks, writer, data))
 
     def store_inventory(self, taken: inventories.Inventory, writer: stores.ChunkWriter) -> manifest.Blob:
         """Put a guest's inventory; durable once the writer is flushed."""

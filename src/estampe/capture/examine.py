@@ -23,6 +23,7 @@ class Seen:
     volumes: tuple[virt.DomainVolume, ...]
     writable_devices: tuple[str, ...]  # block devices among them: marked read-only while they are read, then as before
     nvram_path: str | None
+    tpm_version: str | None = None  # of the TPM whose state is kept
     configuration: configurations.Configuration  # of the captured volumes only; what is left out is listed in it
 
 
@@ -30,13 +31,17 @@ def examine(host: virt.Host, request: requests.CaptureRequest, *, server: str) -
     """Look at `server` (a domain's name or UUID).
 
     Raises: errors.ServerNotFound, errors.NotAVirtualServer, errors.VolumeNotFound, errors.VolumeGone,
-    errors.ServerStateForbids, errors.FormatUnsupported.
+    errors.ServerStateForbids, errors.FormatUnsupported, errors.InvalidRequest.
     """
     domain = host.get_domain(server)
     _check_state(domain, request)
+    tpm_version = _kept_tpm(host, domain) if request.is_vtpm_kept else None
     volumes = _chosen(domain, request.volumes)
     kept = {volume.target for volume in volumes}
     was_told = domain.configuration
+    told_left_out = tuple(
+        each for each in was_told.left_out if tpm_version is None or each.what != configurations.EMULATED_TPM
+    )
     dropped = tuple(
         configurations.LeftOut(what=f"volume {volume.target}", why="it was not asked for")
         for volume in domain.volumes
@@ -54,10 +59,11 @@ def examine(host: virt.Host, request: requests.CaptureRequest, *, server: str) -
         volumes=volumes,
         writable_devices=tuple(device_fence.writable(source.devices(volumes))),
         nvram_path=domain.nvram_path,
+        tpm_version=tpm_version,
         configuration=replace(
             was_told,
             volumes=tuple(volume for volume in was_told.volumes if volume.target in kept),
-            left_out=(*was_told.left_out, *dropped, *snapshots),
+            left_out=(*told_left_out, *dropped, *snapshots),
         ),
     )
 
@@ -79,6 +85,20 @@ def _check_state(domain: virt.Domain, request: requests.CaptureRequest) -> None:
             "write it into the definition (`virsh attach-disk --config`, `virsh edit`), or detach it"
         )
         raise errors.ServerStateForbids(server=name, state=str(domain.summary.power_state), advice=advice)
+
+
+def _kept_tpm(host: virt.Host, domain: virt.Domain) -> str:
+    """The version of the TPM whose state can be kept. Raises: errors.InvalidRequest."""
+    name, tpm = domain.summary.name, domain.tpm
+    if tpm is None:
+        problem: str | None = f"server {name!r} has no TPM"
+    elif tpm.problem is not None:
+        problem = f"the TPM of server {name!r} cannot be kept: {tpm.problem}"
+    elif host.read_tpm_state(domain.summary.uuid, tpm.version) is None:
+        problem = f"the TPM of server {name!r} keeps nothing yet: it was never started"
+    else:
+        return tpm.version
+    raise errors.InvalidRequest(field="is_vtpm_kept", problem=problem)
 
 
 def _chosen(domain: virt.Domain, targets: tuple[str, ...]) -> tuple[virt.DomainVolume, ...]:

@@ -24,6 +24,7 @@ class CaptureRequest:
     is_sealed: bool = True  # False: leave the copy as it is (no inspection either)
     keep: tuple[str, ...] = ()  # paths and patterns of the guest that sealing leaves alone
     remove: tuple[str, ...] = ()  # and what it removes besides
+    is_vtpm_kept: bool = False  # the template gets the keys of the server's emulated TPM
     characteristics: traits.Characteristics | None = None  # what the template is tuned for; may be changed later
 
 

@@ -107,6 +107,10 @@ class CaptureService:
         if request.keep:
             kept = ", ".join(request.keep)
             warnings.append(f"--keep: every server made from the template has {kept} of this one")
+        if request.is_vtpm_kept:
+            warnings.append(
+                "--keep-vtpm: the template holds the keys of the server's TPM; only servers of your account can get them"
+            )
         if seen.was is not power.PowerState.SHUT_OFF and request.is_forced:
             warnings.append("--force: if the guest does not shut down in time its power is cut")
         return tuple(warnings)

@@ -194,6 +194,7 @@ class CaptureWorkflow:
             chunk_size_bytes=self.copier.store.chunk_size_bytes,
             configuration=seen.configuration,
             nvram=copied.nvram,
+            vtpm=copied.vtpm,
             guest=finished.told.guest,
             sealing=finished.told.sealing,
             layout=finished.told.layout,

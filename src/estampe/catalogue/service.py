@@ -132,6 +132,7 @@ def _summary(found: manifest.Manifest) -> views.ManifestSummary:
         guest=found.guest,
         sealing=found.sealing,
         has_nvram=found.nvram is not None,
+        has_vtpm=found.vtpm is not None,
         layout=found.layout,
         has_inventory=found.inventory is not None,
     )

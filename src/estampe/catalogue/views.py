@@ -35,6 +35,7 @@ class ManifestSummary:
     guest: guests.Guest | None  # None: could not be inspected
     sealing: guests.Sealing
     has_nvram: bool
+    has_vtpm: bool = False  # the keys of the server's TPM are in it
     layout: layouts.Layout | None = None
     has_inventory: bool = False
 

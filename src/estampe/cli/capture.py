@@ -52,6 +52,13 @@ def capture_server(
             "--remove", metavar="PATH", help="What sealing removes besides: a path or a pattern; may be repeated."
         ),
     ] = None,
+    is_vtpm_kept: Annotated[
+        bool,
+        typer.Option(
+            "--keep-vtpm",
+            help="Take the keys in the server's emulated TPM along, for servers of your own account that are deployed with --vtpm keep.",
+        ),
+    ] = False,
     characteristics_file: characteristics.File = None,
     assignments: characteristics.Set = None,
     is_not_awaited: options.NoWait = False,
@@ -86,6 +93,7 @@ def capture_server(
         is_sealed=not is_unsealed,
         keep=keep or [],
         remove=remove or [],
+        is_vtpm_kept=is_vtpm_kept,
         characteristics=_characteristics(characteristics_file, assignments or []),
     )
     with client.Client() as daemon:

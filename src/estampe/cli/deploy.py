@@ -62,7 +62,7 @@ def deploy_template(
         typer.Option(
             "--vtpm",
             metavar="fresh|keep",
-            help="The TPM, where the template's server had one: an empty one, or the source's with its keys, which captures do not take. [default: fresh]",
+            help="The TPM, where the template's server had one: an empty one, or one with the source's keys, if its capture took them. [default: fresh]",
         ),
     ] = None,
     new_volumes: Annotated[

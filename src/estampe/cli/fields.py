@@ -11,7 +11,7 @@ _OPTIONS: Final = {
     "addresses": "--address", "admin_password": "--admin-password", "commands": "--run", "count": "--count",
     "cpus": "--cpus", "dns": "--dns", "expires_at": "--expires", "format": "--format", "fqdn": "--fqdn",
     "gateway": "--gateway", "gateways": "--gateway", "grace_seconds": "--grace", "grown": "--grow",
-    "hostname": "--hostname", "is_renewed": "--renew-uuids", "is_shrunk": "--shrink", "keep": "--keep", "keep_days": "--keep-days",
+    "hostname": "--hostname", "is_renewed": "--renew-uuids", "is_shrunk": "--shrink", "is_vtpm_kept": "--keep-vtpm", "keep": "--keep", "keep_days": "--keep-days",
     "keep_last": "--keep-last", "left_out": "--without", "limit": "--limit", "memory": "--memory",
     "memory_bytes": "--memory", "name": "--name", "network": "--network", "new_volumes": "--add-volume",
     "note": "--note", "password_hash": "--password-hash", "pool": "--pool", "profile": "--profile",

@@ -372,7 +372,12 @@ def _volumes(manifest: template.Manifest) -> list[str]:
         for volume in manifest.volumes
     ]
     nvram = ["with its NVRAM (UEFI variables)"] if manifest.has_nvram else []
-    return [*text.table(columns, rows), f"in chunks of {units.format_bytes(manifest.chunk_size_bytes)}", *nvram]
+    vtpm = (
+        ["with the keys of its TPM, for servers of your account alone (`deploy --vtpm keep`)"]
+        if manifest.has_vtpm
+        else []
+    )
+    return [*text.table(columns, rows), f"in chunks of {units.format_bytes(manifest.chunk_size_bytes)}", *nvram, *vtpm]
 
 
 def _layout(layout: template.Layout | None) -> list[str]:

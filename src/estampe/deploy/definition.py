@@ -45,5 +45,6 @@ def rebuild(
         template_name=resolved.template,
         tuning=resolved.tuning,
         left_out=resolved.left_out,
+        has_tpm_state=server.has_tpm_state,
     )
     return domain_xml.rebuild(found.configuration.domain_xml, new, host.capabilities())

@@ -41,6 +41,7 @@ class _Common:
     pool: virt.Pool
     means: ways.Means
     fitted: tuning.Fitted
+    is_own: bool  # the template is of the account that asks
 
 
 def server_names(request: requests.DeployRequest) -> list[str]:
@@ -71,10 +72,11 @@ class Resolver:
         template: str,
         at: datetime.datetime,
         needs: characteristics.Characteristics | None = None,
+        is_own: bool = True,
     ) -> decisions.Resolved:
         """Decide everything, and check that it can be: names free, sizes enough, pool, networks, space, guest.
 
-        `needs` are the template's characteristics. Raises: errors.BelowLeast, errors.InvalidRequest, errors.InvalidName,
+        `needs` are the template's characteristics, `is_own` tells whether it is of the account that asks. Raises: errors.BelowLeast, errors.InvalidRequest, errors.InvalidName,
         errors.NameInUse, errors.VolumeTooSmall, errors.VolumeNotFound, errors.PoolNotFound, errors.NetworkNotFound,
         errors.NoSpace, errors.GuestLacks, errors.HostLacks.
         """
@@ -83,7 +85,7 @@ class Resolver:
             if self.host.find_domain(name) is not None:
                 raise errors.NameInUse(name=name, what="a server of this host")
         pool = self.host.get_pool(request.pool or self.defaults.pool)
-        vtpm.check(request, found, template)
+        vtpm.check(request, found, template, capabilities=self.host.capabilities(), is_own=is_own)
         means = ways.decide(request, found, template)
         needs = needs or characteristics.Characteristics()
         decided = resources.Deciding(
@@ -94,7 +96,7 @@ class Resolver:
             request, found, decided.volume_sizes, added, template=template, is_seeded=means.seed_format is not None
         )
         fitted = self._fit(request, needs, found, decided.cpus, pool)
-        common = _Common(sizes=decided.volume_sizes, added=added, pool=pool, means=means, fitted=fitted)
+        common = _Common(sizes=decided.volume_sizes, added=added, pool=pool, means=means, fitted=fitted, is_own=is_own)
         resolved = decisions.Resolved(
             template_id=found.template_id,
             template=template,
@@ -161,10 +163,14 @@ class Resolver:
             volumes=_volumes(request, found, stem, common),
             interfaces=interfaces,
             nvram_name=f"{stem}_VARS.fd" if has_nvram else None,
+            has_tpm_state=vtpm.is_kept(request),
             seed_name=f"{stem}-seed.iso" if common.means.seed_format is not None else None,
             wish=wish,
             in_appliance=wish if common.means.is_by_appliance else None,
-            told=(*ways.told(wish, common.means, found, has_nvram=has_nvram), *vtpm.told(request, found)),
+            told=(
+                *ways.told(wish, common.means, found, has_nvram=has_nvram),
+                *vtpm.told(request, found, is_own=common.is_own),
+            ),
         )
 
     def _interfaces(

@@ -38,6 +38,7 @@ class ResolvedServer:
     volumes: tuple[ResolvedVolume, ...]
     interfaces: tuple[virt.NewInterface, ...]
     nvram_name: str | None
+    has_tpm_state: bool = False  # its TPM has the keys of the source's
     seed_name: str | None
     wish: final.FinalConfiguration  # the final configuration, by whichever means
     in_appliance: final.FinalConfiguration | None = None  # what is written into its volumes before the first boot

@@ -109,7 +109,12 @@ class DeployService:
         seen = origin.get(self.templates, owner_id, request.template)
         found = manifests.get(self.store, seen.template.id)
         resolved = self.resolver.resolve(
-            request, found, template=seen.reference, at=dispatch.utc_now(), needs=seen.template.characteristics
+            request,
+            found,
+            template=seen.reference,
+            at=dispatch.utc_now(),
+            needs=seen.template.characteristics,
+            is_own=seen.is_own,
         )
         resolved = origin.told(self.templates, owner_id, seen, resolved)
         return seen, found, resolved

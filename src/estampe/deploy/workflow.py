@@ -152,6 +152,7 @@ class DeployWorkflow:
             template=seen.reference,
             at=dispatch.utc_now(),
             needs=seen.template.characteristics,
+            is_own=seen.is_own,
         )
         return origin.told(self.templates, owner_id, seen, resolved)
 
@@ -224,6 +225,9 @@ class DeployWorkflow:
         for server in resolved.servers:
             if server.nvram_name and nvram is not None:
                 self.host.write_nvram(self.host.nvram_path(server.nvram_name), nvram)
+            if server.has_tpm_state and found.vtpm is not None:
+                state = store_chunks.get_blob(self.chunks, found.vtpm.state)
+                self.host.write_tpm_state(str(server.uuid), found.vtpm.version, state)
             if server.seed_name:
                 self.seeds.write(server, resolved.means)
 
@@ -308,6 +312,8 @@ class DeployWorkflow:
                     self._check_is_gone(server)
                     if server.nvram_name:
                         self.host.delete_nvram(self.host.nvram_path(server.nvram_name))
+                    if server.has_tpm_state:
+                        self.host.delete_tpm_state(str(server.uuid))
                     if server.seed_name:
                         self.seeds.remove(server.seed_name)
 

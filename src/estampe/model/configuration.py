@@ -57,9 +57,12 @@ class LeftOut:
     why: str
 
 
+EMULATED_TPM: Final = "TPM (emulator)"  # as `LeftOut.what` names it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """Everything needed to rebuild the server on another host, but for its data and its NVRAM bytes."""
+    """Everything needed to rebuild the server on another host, but for its data, its NVRAM and what its TPM keeps."""
 
     name: str
     domain_uuid: str

@@ -39,7 +39,7 @@ _TARGET: Final = re.compile(r"[A-Za-z0-9]{1,32}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blob:
-    """A small file kept in the chunk store: the NVRAM, the inventory. Its pieces are chunk-sized but for the last."""
+    """A small file kept in the chunk store: the NVRAM, the inventory, a TPM's state. Its pieces are chunk-sized but for the last."""
 
     size_bytes: int
     chunk_ids: tuple[str, ...]  # hexadecimal
@@ -48,6 +48,14 @@ class Blob:
         """Bytes in each piece, in order."""
         for index in range(chunk.chunk_count(self.size_bytes, chunk_size_bytes)):
             yield chunk.chunk_length(index, size_bytes=self.size_bytes, chunk_size_bytes=chunk_size_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vtpm:
+    """The state of the server's emulated TPM: keys, which are in a template only where its capture was asked for them."""
+
+    version: str  # of the TPM's specification: 1.2, 2.0
+    state: Blob  # as swtpm keeps it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +84,7 @@ class Manifest:
     volumes: tuple[ManifestVolume, ...]
     layout: layouts.Layout | None = None  # how the volumes are cut up; None: nobody looked
     inventory: Blob | None = None  # model.inventory, encoded; None: could not be taken
+    vtpm: Vtpm | None = None  # None: it was not asked for
 
     def find_volume(self, target: str) -> ManifestVolume | None:
         """The volume of that target."""
@@ -97,7 +106,7 @@ class Manifest:
             whole = volume.size_bytes // self.chunk_size_bytes  # chunks before a short last one
             for index, chunk_id in volume.table:
                 yield chunk_id, self.chunk_size_bytes if index < whole else volume.size_bytes % self.chunk_size_bytes
-        for blob in (self.nvram, self.inventory):
+        for blob in (self.nvram, self.inventory, self.vtpm and self.vtpm.state):
             if blob:
                 yield from zip(
                     map(bytes.fromhex, blob.chunk_ids), blob.piece_lengths(self.chunk_size_bytes), strict=True
@@ -126,6 +135,7 @@ class _Header:
     volumes: tuple[_HeaderVolume, ...]
     layout: layouts.Layout | None = None
     inventory: Blob | None = None
+    vtpm: Vtpm | None = None
 
 
 _SHARED: Final = tuple(name for name in _Header.__dataclass_fields__ if name != "volumes")
@@ -207,8 +217,16 @@ def _check_header(header: _Header) -> None:
         raise ValueError("its recorded configuration has other volumes than it holds")
     if any(volume.size_bytes < 0 or volume.table_bytes < 0 for volume in header.volumes):
         raise ValueError("it has a volume of negative size")
+    _check_blobs(header)
+
+
+def _check_blobs(header: _Header) -> None:
     if header.nvram is not None:
         _check_blob("NVRAM", header.nvram, header.chunk_size_bytes)
+    if header.vtpm is not None:
+        if header.vtpm.version not in {"1.2", "2.0"}:
+            raise ValueError("its TPM is of no known version")
+        _check_blob("TPM's state", header.vtpm.state, header.chunk_size_bytes)
     if header.inventory is not None:
         _check_blob("inventory", header.inventory, header.chunk_size_bytes)
         if header.inventory.size_bytes > inventories.MOST_BYTES:

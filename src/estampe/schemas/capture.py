@@ -25,6 +25,7 @@ class CaptureRequest(wire.Request):
     is_sealed: bool = True
     keep: list[wire.GuestPath] = pydantic.Field(default_factory=list, max_length=256)
     remove: list[wire.GuestPath] = pydantic.Field(default_factory=list, max_length=256)
+    is_vtpm_kept: bool = False
     characteristics: traits.CharacteristicsRequest | None = None
 
     def to_domain(self) -> capture.CaptureRequest:
@@ -40,6 +41,7 @@ class CaptureRequest(wire.Request):
             is_sealed=self.is_sealed,
             keep=tuple(self.keep),
             remove=tuple(self.remove),
+            is_vtpm_kept=self.is_vtpm_kept,
             characteristics=None if self.characteristics is None else self.characteristics.to_domain(),
         )
 

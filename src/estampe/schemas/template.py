@@ -348,6 +348,7 @@ class Manifest(wire.Answer):
     guest: Guest | None
     sealing: Sealing
     has_nvram: bool
+    has_vtpm: bool = False
     layout: Layout | None = None
     has_inventory: bool = False
 

@@ -49,6 +49,14 @@ class DomainSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tpm:
+    """A domain's TPM."""
+
+    version: str  # of its specification: 1.2, 2.0
+    problem: str | None  # why its state cannot be kept; None: it can
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Domain:
     """A domain with what capture needs to know; read from its persistent (inactive) definition."""
 
@@ -58,6 +66,7 @@ class Domain:
     nvram_path: str | None
     volumes: tuple[DomainVolume, ...]
     configuration: configuration.Configuration
+    tpm: Tpm | None = None
     live_only: tuple[
         str, ...
     ] = ()  # volumes of the running server that its definition has not, or elsewhere: "volume vdb"
@@ -206,6 +215,7 @@ class NewDomain:
     template_name: str  # "web@3", for the domain's metadata and description
     tuning: Tuning | None = None  # None: as recorded
     left_out: tuple[str, ...] = ()  # targets of the record that were not to be kept
+    has_tpm_state: bool = False  # it gets the state of the recorded TPM, and not an empty one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,7 +287,7 @@ class Host(Protocol):
         """
 
     def undefine(self, uuid: str) -> None:
-        """Forget the domain with its NVRAM file; its volumes stay. A missing one is fine."""
+        """Forget the domain with its NVRAM file and the state of its TPM; its volumes stay. A missing one is fine."""
 
     def read_nvram(self, path: str) -> bytes | None:
         """The NVRAM's bytes, or None where the file does not exist yet (never started)."""
@@ -290,6 +300,15 @@ class Host(Protocol):
 
     def nvram_path(self, file_name: str) -> str:
         """Where this host keeps an NVRAM file of that name."""
+
+    def read_tpm_state(self, uuid: str, version: str) -> bytes | None:
+        """What the domain's emulated TPM keeps: keys; None where there is none yet (never started)."""
+
+    def write_tpm_state(self, uuid: str, version: str, data: bytes) -> None:
+        """Create (replace) what the emulated TPM of a domain to come starts with, durable."""
+
+    def delete_tpm_state(self, uuid: str) -> None:
+        """Remove it; a missing one is fine, as after `undefine`."""
 
     def list_pools(self) -> list[Pool]:
         """Active pools, refreshed."""

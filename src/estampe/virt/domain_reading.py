@@ -37,6 +37,7 @@ def read(
         nvram_path=nvram_path,
         volumes=volumes,
         configuration=facts.configuration({volume.target: volume.size_bytes for volume in volumes}),
+        tpm=facts.tpm,
         live_only=() if live_xml is None else domain_xml.live_only(live_xml, facts.xml),
     )
 

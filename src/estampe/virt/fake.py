@@ -8,6 +8,7 @@ and exports of real qemu-nbd exclude them.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import socket
 import threading
 import uuid as uuids
@@ -30,6 +31,7 @@ from estampe.virt import (
     fake_terminals,
     image_lock,
     nvram,
+    tpm_states,
 )
 
 CAPABILITIES: Final = base.Capabilities(
@@ -49,7 +51,7 @@ CAPABILITIES: Final = base.Capabilities(
     cpus=4,
     memory_bytes=8 * units.GIB,
     video_models=frozenset({"vga", "virtio"}),
-    has_tpm_emulator=False,
+    has_tpm_emulator=True,
     cpu_vendor="Intel",
     cpu_features=frozenset({"sse2", "sse4.2"}),
     most_cpus={"pc-q35-7.2": 288, "pc-i440fx-7.2": 255},
@@ -100,6 +102,7 @@ class FakeHost:
         nvram_directory = directory / "nvram"
         nvram_directory.mkdir(parents=True, exist_ok=True)
         self._nvram = nvram.NvramFiles(nvram_directory)
+        self._tpm_states = tpm_states.TpmStates(directory / "swtpm")
 
     # --- for tests: what there is and how it behaves ---
 
@@ -213,6 +216,7 @@ class FakeHost:
                 undo.enter_context(image_lock.write_alone(tops))
                 server.locks = undo.pop_all()
             server.has_saved_state = False
+            self._start_tpm(server.facts)
             server.live_xml = server.facts.xml
             server.guest.polls_left = None
             server.state = power.PowerState.PAUSED if is_paused else power.PowerState.RUNNING
@@ -260,6 +264,7 @@ class FakeHost:
                 return
             if server.facts.nvram_path is not None:
                 self._nvram.delete_nvram(server.facts.nvram_path)
+            self._tpm_states.delete_tpm_state(uuid)
             server.is_persistent = False
             if not server.state.is_active:
                 del self._servers[uuid]
@@ -278,6 +283,18 @@ class FakeHost:
 
     def nvram_path(self, file_name: str) -> str:
         return self._nvram.nvram_path(file_name)
+
+    def read_tpm_state(self, uuid: str, version: str) -> bytes | None:
+        self._enter("read_tpm_state")
+        return self._tpm_states.read_tpm_state(uuid, version)
+
+    def write_tpm_state(self, uuid: str, version: str, data: bytes) -> None:
+        self._enter("write_tpm_state", uuid)
+        self._tpm_states.write_tpm_state(uuid, version, data)
+
+    def delete_tpm_state(self, uuid: str) -> None:
+        self._enter("delete_tpm_state", uuid)
+        self._tpm_states.delete_tpm_state(uuid)
 
     def list_pools(self) -> list[base.Pool]:
         self._enter("list_pools")
@@ -396,6 +413,12 @@ class FakeHost:
         server.turn_off()
         if not server.is_persistent:
             self._servers.pop(server.facts.uuid, None)
+
+    def _start_tpm(self, facts: domain_xml.Facts) -> None:
+        """One that has kept nothing yet makes keys of its own."""
+        tpm = facts.tpm
+        if tpm is not None and tpm.problem is None and self._tpm_states.read_tpm_state(facts.uuid, tpm.version) is None:
+            self._tpm_states.write_tpm_state(facts.uuid, tpm.version, secrets.token_bytes(4096))
 
     def _top_path(self, disk: domain_xml.Disk) -> str:
         source, format_name = disk.layers[0]

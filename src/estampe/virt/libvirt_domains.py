@@ -117,7 +117,7 @@ class Domains:
         self._connection.run(f"define {facts.name}", define)
 
     def undefine(self, uuid: str) -> None:
-        """Forget the domain with its NVRAM file; its volumes stay. A missing one is fine."""
+        """See virt.base.Host.undefine. Without another flag libvirt removes a TPM's state (qemuExtDevicesCleanupHost)."""
         with contextlib.suppress(errors.ServerNotFound):
             self.on(uuid, f"undefine {uuid}", lambda domain: domain.undefineFlags(_FORGET_ALL))
 

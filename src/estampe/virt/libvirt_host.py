@@ -21,6 +21,7 @@ from estampe.virt import (
     libvirt_pools,
     libvirt_terminals,
     nvram,
+    tpm_states,
 )
 
 DEFAULT_URI: Final = "qemu:///system"
@@ -41,6 +42,7 @@ class LibvirtHost:
         *,
         has_kvm: Callable[[], bool] = _has_kvm,
         nvram_directory: Path = nvram.DEFAULT_DIRECTORY,
+        swtpm_directory: Path = tpm_states.DEFAULT_DIRECTORY,
     ) -> None:
         self._connection = libvirt_connection.Connection(uri)
         self._capabilities = libvirt_capabilities.HostCapabilities(self._connection, has_kvm)
@@ -49,6 +51,7 @@ class LibvirtHost:
         self._guests = libvirt_guests.Guests(self._domains)
         self._terminals = libvirt_terminals.Terminals(self._domains)
         self._nvram = nvram.NvramFiles(nvram_directory)
+        self._tpm_states = tpm_states.TpmStates(swtpm_directory)
 
     def capabilities(self) -> base.Capabilities:
         return self._capabilities.capabilities()
@@ -94,6 +97,15 @@ class LibvirtHost:
 
     def nvram_path(self, file_name: str) -> str:
         return self._nvram.nvram_path(file_name)
+
+    def read_tpm_state(self, uuid: str, version: str) -> bytes | None:
+        return self._tpm_states.read_tpm_state(uuid, version)
+
+    def write_tpm_state(self, uuid: str, version: str, data: bytes) -> None:
+        self._tpm_states.write_tpm_state(uuid, version, data)
+
+    def delete_tpm_state(self, uuid: str) -> None:
+        self._tpm_states.delete_tpm_state(uuid)
 
     def list_pools(self) -> list[base.Pool]:
         return self._pools.list_pools()

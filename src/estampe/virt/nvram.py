@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import os
-import stat
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from estampe import errors, units
+from estampe.virt import state_files
 
 # Where libvirt itself puts them; the directory belongs to the user that runs QEMU.
 DEFAULT_DIRECTORY: Final = Path("/var/lib/libvirt/qemu/nvram")
@@ -32,14 +29,9 @@ class NvramFiles:
     def read_nvram(self, path: str) -> bytes | None:
         """The file's bytes, or None where it does not exist. Raises: errors.NvramFailed."""
         try:
-            data = _read(path)
-        except FileNotFoundError:
-            return None
+            return state_files.read(path, most_bytes=_LARGEST_BYTES)
         except OSError as error:
             raise errors.NvramFailed(action="read", path=path, detail=error.strerror) from error
-        if len(data) > _LARGEST_BYTES:
-            raise errors.NvramFailed(action="read", path=path, detail="it is too large for an NVRAM file")
-        return data
 
     def write_nvram(self, path: str, data: bytes) -> None:
         """Create or replace the file, all or nothing and durable, owned as its directory is: by who runs QEMU.
@@ -47,7 +39,7 @@ class NvramFiles:
         Raises: errors.NvramFailed, errors.NoSpace.
         """
         try:
-            _replace(Path(path), data)
+            state_files.replace(Path(path), data)
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 where, needed = str(Path(path).parent), units.format_bytes(len(data))
@@ -60,42 +52,3 @@ class NvramFiles:
             Path(path).unlink(missing_ok=True)
         except OSError as error:
             raise errors.NvramFailed(action="remove", path=path, detail=error.strerror) from error
-
-
-def _read(path: str) -> bytes:
-    # The directory belongs to QEMU's user: a guest that broke out could leave a link or a pipe there for root to read.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - an open descriptor, not a path
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is not a file")
-        return file.read(_LARGEST_BYTES + 1)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-    try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - an open descriptor, not a path
-            file.write(data)
-            _give_to_owner_of(path.parent, descriptor)
-            file.flush()
-            os.fsync(descriptor)
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
-    _sync_directory(path.parent)
-
-
-def _give_to_owner_of(directory: Path, descriptor: int) -> None:
-    owner = directory.stat()
-    if os.geteuid() == 0:  # nobody else may give files away, and then the directory is the caller's own
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -109,6 +109,7 @@ _OPEN_SUMMARY = {
     "guest",
     "sealing",
     "has_nvram",
+    "has_vtpm",
     "layout",
     "has_inventory",
 }

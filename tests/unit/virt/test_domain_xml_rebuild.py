@@ -404,6 +404,14 @@ def changes_of_display(display: str) -> str | None:
     return next((each.was for each in noted if each.what == "display"), None)
 
 
+def test_a_tpm_that_gets_the_recorded_state_is_no_change():
+    recorded = records.read("desktop-uefi")
+    new = dataclasses.replace(records.new_domain(domain_xml.parse(recorded)), has_tpm_state=True)
+    xml, noted = domain_xml.rebuild(recorded, new, records.CAPABILITIES)
+    assert '<backend type="emulator" version="2.0" />' in xml
+    assert "TPM" not in {each.what for each in noted}
+
+
 def test_a_tpm_starts_empty_where_this_host_has_one():
     root, changes = rebuild("desktop-uefi")
     assert root.find("devices/tpm/backend").attrib == {"type": "emulator", "version": "2.0"}

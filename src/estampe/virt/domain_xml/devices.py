@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from estampe.virt import base
-from estampe.virt.domain_xml import changes, character, processor, shape
+from estampe.virt.domain_xml import changes, character, facts, processor, shape
 
 _ELSEWHERE: Final = frozenset({"disk", "interface", "serial", "parallel", "console", "channel"})
 _DEFAULT_EMULATORS: Final = ("/usr/bin/qemu-", "/usr/libexec/qemu-", "/usr/bin/kvm")
@@ -17,11 +17,15 @@ _WATCHDOG_ACTIONS: Final = {"reset", "shutdown", "poweroff", "pause", "none", "i
 _LOOPBACK: Final = "127.0.0.1"
 
 
-def build(recorded: ET.Element, capabilities: base.Capabilities, noted: changes.Changes) -> list[ET.Element]:
+def build(
+    recorded: ET.Element, new: base.NewDomain, capabilities: base.Capabilities, noted: changes.Changes
+) -> list[ET.Element]:
     """What the record has, in its order, as far as it is the server's and not the host's; and an agent's channel."""
     made: list[ET.Element] = []
     for element in recorded.iterfind("devices/*"):
-        if element.tag not in _ELSEWHERE:
+        if element.tag == "tpm":
+            made.extend(_tpm(element, new, capabilities, noted))
+        elif element.tag not in _ELSEWHERE:
             made.extend(_device(element, capabilities, noted))
     _fit_threads(made, recorded, noted)
     made.extend(_graphics(recorded, noted))
@@ -51,8 +55,6 @@ def _device(element: ET.Element, capabilities: base.Capabilities, noted: changes
         case "audio":
             if element.get("type") != "none":
                 noted.leave_out("audio output", was=element.get("type", "?"))
-        case "tpm":
-            yield from _tpm(element, capabilities, noted)
         case tag if tag in shape.DEVICES:
             yield from _kept(element, capabilities, noted)
         case _:
@@ -115,16 +117,21 @@ def _fit_video(video: ET.Element, capabilities: base.Capabilities, noted: change
         model.set("primary", primary)
 
 
-def _tpm(element: ET.Element, capabilities: base.Capabilities, noted: changes.Changes) -> Iterator[ET.Element]:
+def _tpm(
+    element: ET.Element, new: base.NewDomain, capabilities: base.Capabilities, noted: changes.Changes
+) -> Iterator[ET.Element]:
     backend = element.find("backend")
     kind = backend.get("type", "?") if backend is not None else "?"
     if kind != "emulator" or not capabilities.has_tpm_emulator or backend is None:
         why = "this host emulates none (install swtpm)" if kind == "emulator" else changes.HOSTS_OWN
         noted.leave_out(f"TPM ({kind})", why=why)
         return
-    noted.add("TPM", was="with its secrets", now="empty", why="its secrets belong to the server it was recorded from")
+    if not new.has_tpm_state:
+        noted.add(
+            "TPM", was="with its secrets", now="empty", why="its secrets belong to the server it was recorded from"
+        )
     made = ET.Element("tpm", model=element.get("model", "tpm-crb"))
-    ET.SubElement(made, "backend", type="emulator", version=backend.get("version", "2.0"))
+    ET.SubElement(made, "backend", type="emulator", version=backend.get("version", facts.DEFAULT_TPM_VERSION))
     yield made
 
 

@@ -12,9 +12,12 @@ from typing import Final
 
 from estampe import errors
 from estampe.model import configuration
+from estampe.virt import base
 from estampe.virt.domain_xml import document, left_out
 
 AGENT_CHANNEL: Final = "org.qemu.guest_agent.0"
+DEFAULT_TPM_VERSION: Final = "2.0"  # libvirt's where an emulated one's definition names none
+TPM_VERSIONS: Final = ("1.2", DEFAULT_TPM_VERSION)
 _UNITS: Final = {
     "b": 1, "bytes": 1, "KB": 1000, "k": 1024, "KiB": 1024, "MB": 1000**2, "M": 1024**2, "MiB": 1024**2,
     "GB": 1000**3, "G": 1024**3, "GiB": 1024**3, "TB": 1000**4, "T": 1024**4, "TiB": 1024**4,
@@ -64,6 +67,7 @@ class Facts:
     nvram_format: str  # raw, qcow2
     nvram_kind: str  # file, block, network
     has_agent_channel: bool
+    tpm: base.Tpm | None
     disks: tuple[Disk, ...]
     interfaces: tuple[configuration.InterfaceConfiguration, ...]
     left_out: tuple[configuration.LeftOut, ...]
@@ -128,6 +132,7 @@ def _parse(root: ET.Element, name: str, xml: str) -> Facts:
         has_agent_channel=any(
             target.get("name") == AGENT_CHANNEL for target in devices.iterfind("channel/target[@type='virtio']")
         ),
+        tpm=_tpm(devices),
         disks=disks,
         interfaces=tuple(_interface(element) for element in devices.iterfind("interface")),
         left_out=(*out, *left_out.devices(devices), *left_out.boot_files(root)),
@@ -205,6 +210,22 @@ def _nvram_path(root: ET.Element) -> str | None:
     if nvram is None:
         return None
     return (nvram.text or "").strip() or _attribute(nvram, "source", "file")
+
+
+def _tpm(devices: ET.Element) -> base.Tpm | None:
+    backend = devices.find("tpm/backend")
+    if backend is None:
+        return None
+    version, problem = backend.get("version") or DEFAULT_TPM_VERSION, None
+    if backend.get("type") != "emulator":
+        problem = "it is not emulated by libvirt"
+    elif backend.find("encryption") is not None:
+        problem = "its state is encrypted with a secret of this host's libvirt, which a template does not hold"
+    elif backend.find("source") is not None:
+        problem = "its state lies elsewhere than libvirt itself puts it"
+    elif version not in TPM_VERSIONS:
+        problem = f"it is of the version {version}; {' and '.join(TPM_VERSIONS)} are known"
+    return base.Tpm(version=version, problem=problem)
 
 
 def _interface(element: ET.Element) -> configuration.InterfaceConfiguration:

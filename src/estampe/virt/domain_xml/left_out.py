@@ -100,7 +100,10 @@ def devices(element: ET.Element) -> Iterator[configuration.LeftOut]:
     for tpm in element.iterfind("tpm"):
         backend = tpm.find("backend")
         kind = backend.get("type", "?") if backend is not None else "?"
-        yield _left_out(f"TPM ({kind})", "its secrets belong to this one server: a new server gets an empty one")
+        yield _left_out(
+            f"TPM ({kind})",
+            "its secrets belong to this one server, and were not asked for: a new server gets an empty one",
+        )
     for memory in element.iterfind("memory"):
         if memory.get("model") in {"nvdimm", "virtio-pmem"}:
             yield _left_out(f"{memory.get('model')} memory", "it lies on the host, not in the server's volumes")

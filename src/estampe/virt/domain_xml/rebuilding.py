@@ -76,7 +76,7 @@ def _rebuild(
     parts = ET.SubElement(root, "devices")
     parts.extend(volumes.build(recorded, new, noted))
     parts.extend(interfaces.build(recorded, new, noted))
-    parts.extend(devices.build(recorded, capabilities, noted))
+    parts.extend(devices.build(recorded, new, capabilities, noted))
     processor.check_cpus(root, capabilities)
     _note_rest(recorded, noted)
     tuned.apply(root, recorded, new, noted)
