@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
-import platform
 import random
 import time
 import urllib.parse
@@ -26,6 +24,7 @@ import sqlalchemy as sa
 
 import catalogue_data
 import load
+import machine
 import site_of_api
 from estampe.db import database, schema, visible_templates
 from estampe.model import listing, sight, visibility
@@ -224,7 +223,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="the kinds whose names hold this text")
     parser.add_argument("--work", type=Path, default=Path("/var/tmp/estampe-bench-api"), help="a folder for 0.5 GiB")  # noqa: S108
     asked = parser.parse_args()
-    print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}")
+    print(machine.told())
     for kind in asked.database or site_of_api.DATABASES:
         with site_of_api.site(asked.work, kind) as place:
             run(place, asked)

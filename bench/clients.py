@@ -14,8 +14,6 @@ import argparse
 import concurrent.futures
 import contextlib
 import multiprocessing
-import os
-import platform
 import threading
 import time
 from collections import Counter
@@ -23,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import invariants
+import machine
 import one_client
 import site_of_api
 from estampe import errors
@@ -146,7 +145,7 @@ def main() -> None:
     parser.add_argument("--patience", type=float, default=30, help="seconds; what is not answered by then is broken")
     parser.add_argument("--work", type=Path, default=Path("/var/tmp/estampe-bench-api"), help="a folder for 1 GiB")  # noqa: S108
     asked = parser.parse_args()
-    print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}")
+    print(machine.told())
     broken = []
     for kind in asked.database or site_of_api.DATABASES:
         print(f"\n{kind}: {asked.clients} clients for {asked.seconds:g} s", flush=True)

@@ -4,10 +4,9 @@ Data: an ext4 volume with the real files of --source (default: this machine's ow
 memory (a tmpfs of the benchmark's own, on --work) where that is large enough, so that what is measured is the programs and not
 a disk that they all wait for; --on-disk leaves it on the file system under --work. Estampe's figures are whole operations of the daemon
 (request to end, durable, manifest and database included) on a shut-off server, not sealed; peers are the command alone.
-Also: captures and deploys of a real guest with a launch of the appliance and without, ten captures of a server that changes 1 % between
-them, peak memory (and of a sparse 1 TiB volume), `estampe --help`.
+Also: ten captures of a server that changes 1 % between them, peak memory (and of a sparse 1 TiB volume), `estampe --help`.
 
-    script/bench [speed] [--rounds 3] [--json FILE] [--on-disk] [--only-launches]
+    script/bench [speed] [--rounds 3] [--json FILE] [--on-disk]
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import random
 import shutil
 import signal
@@ -28,12 +26,12 @@ from pathlib import Path
 from typing import Any
 
 import data
+import machine
 from estampe import units
 from estampe.model import configuration
 from site_of_bench import NAME, Daemon, Site, site
 
 RAW, QCOW2 = configuration.VolumeFormat.RAW, configuration.VolumeFormat.QCOW2
-REPOSITORY = Path(__file__).parents[1]
 PEER = "qemu-img convert, qcow2 zstd, -W -m 8"
 
 
@@ -146,34 +144,6 @@ class Bench:
         finally:
             daemon.close()
 
-    # --- the appliance ------------------------------------------------------------------------------------------------
-
-    def launches(self, rounds: int) -> None:
-        """A Debian guest with ifupdown: captured whole, and inspected and sealed; deployed as it is, and configured by its files."""
-        built = subprocess.run(
-            [REPOSITORY / "script/build-guest", "matrix", "--part", "bios", "--output", self.place.pool / "guest.raw"],
-            check=True, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        self.place.define(f"{NAME}-guest", Path(built.stdout.strip()), RAW)
-        seconds: dict[str, list[float]] = {}
-        for _ in range(rounds):
-            shutil.rmtree(self.work / "state", ignore_errors=True)
-            daemon = Daemon(self.work)
-            try:
-                for how, is_sealed in (("without a launch", False), ("with one", True)):
-                    name = "sealed" if is_sealed else "whole"
-                    wish = {"server": f"{NAME}-guest", "name": name, "is_sealed": is_sealed}
-                    seconds.setdefault(f"guest: capture {how}", []).append(daemon.ask(capture=wish)["seconds"])
-                    deploy = {"template": name, "name": f"{NAME}-new", "is_started": False, "interfaces": []}
-                    seconds.setdefault(f"guest: deploy {how}", []).append(daemon.ask(deploy=deploy)["seconds"])
-                    self.place.undefine(f"{NAME}-new")
-                    self.place.empty_pool(f"{NAME}-new")
-            finally:
-                daemon.close()
-        for name, each in seconds.items():
-            self.facts[f"{name}, seconds"] = round(statistics.median(each), 1)
-            print(f"  {name}: {', '.join(f'{one:.1f}' for one in each)} s", flush=True)
-
     # --- the rest -----------------------------------------------------------------------------------------------------
 
     def ten_captures(self) -> None:
@@ -256,12 +226,6 @@ def _ratio(bench: Bench, name: str) -> float | None:
     return statistics.median(peer / ours for peer, ours in zip(peers, bench.seconds[name], strict=False))
 
 
-def machine() -> dict[str, Any]:
-    cpu = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
-    return {"cpu": cpu.partition(":")[2].strip(), "cpus": os.cpu_count(), "kernel": platform.release(),
-            "python": platform.python_version(), "load_before": os.getloadavg()[0]}  # fmt: skip
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", type=Path, default=Path("/usr"))
@@ -269,35 +233,28 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument("--quick", action="store_true", help="only Estampe and qemu-img, no ten captures")
-    parser.add_argument(
-        "--only-launches", action="store_true", help="only the real guest, with the appliance and without"
-    )
     parser.add_argument("--on-disk", action="store_true", help="work on the file system under --work, not in memory")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is made on this host is given back
     needed = 0 if asked.on_disk else data.needed_bytes(asked.source)
     in_memory_bytes = needed if needed < data.available_memory_bytes() else 0
-    told = machine() | {"where": "tmpfs" if in_memory_bytes else "disk"}
+    told = machine.facts() | {"where": "tmpfs" if in_memory_bytes else "disk"}
     with site(asked.work, in_memory_bytes=in_memory_bytes) as place:
         bench = Bench(place, asked.source)
         others: list[Callable[[], None]] = [bench.zstd_capture, bench.borg_capture, bench.restic_capture]
-        bench.launches(asked.rounds)
-        for nth in range(0 if asked.only_launches else asked.rounds):
+        for nth in range(asked.rounds):
             print(f"round {nth + 1}", flush=True)
             bench.capture(QCOW2)
             bench.capture(RAW)
             bench.peer_capture()
             for other in [] if asked.quick else others:
                 other()
-        if not asked.only_launches:
-            bench.deploys(asked.rounds)
-            bench.help_seconds()
-            bench.sparse()
-        if not (asked.quick or asked.only_launches):
+        bench.deploys(asked.rounds)
+        bench.help_seconds()
+        bench.sparse()
+        if not asked.quick:
             bench.ten_captures()
-        print(
-            f"{told['cpus']} CPUs ({told['cpu']}), kernel {told['kernel']}, load before {told['load_before']:.1f}, data on {told['where']}"
-        )
+        print(f"{machine.told()}, data on {told['where']}")
         print(table(bench, asked.rounds))
         if asked.json:
             figures = {"machine": told, "data_bytes": bench.data_bytes, "seconds": bench.seconds,
