@@ -35,6 +35,11 @@ def _plain(text: str) -> str:
     return re.sub(r"\s", " ", text)
 
 
+def _named(page: reader.Page) -> set[str | None]:
+    """Names of all that can be filled in, boxes that are not ticked included."""
+    return {told.get("name") for tag, told in page.tags if tag == "input"}
+
+
 def _operations(alice) -> list[dict]:
     return alice.get("/v1/operations?limit=100").json()["operations"]
 
@@ -166,6 +171,42 @@ def test_advanced_wishes_are_asked_for_and_come_back_without_secrets(town, alice
     assert "203.0.113.0/24 192.0.2.253" in page.text
     assert "is_grown" not in again
     assert "vdb" in alice.open(f"/servers/{fresh}-c").text
+
+
+def test_keys_of_a_tpm_and_new_uuids_are_asked_for_where_there_are_any(town, alice, fresh) -> None:
+    capture, deploy = f"/servers/{fresh}-01/-/capture", f"/templates/{fresh}@2/-/deploy"
+    assert "is_vtpm_kept" not in _named(alice.open(capture))
+    uuid_of_source = town.site.host.find_domain(f"{fresh}-01").uuid
+    xml = town.site.host.get_domain(uuid_of_source).configuration.domain_xml
+    tpm = '<tpm model="tpm-crb"><backend type="emulator" version="2.0"/></tpm></devices>'
+    town.site.host.define(xml.replace("</devices>", tpm))
+    fields = alice.open(capture).form(capture)["fields"] | {"is_vtpm_kept": "yes", "name": fresh}
+    fields.pop("is_sealed")
+    refused = alice.post(f"{capture}/plan", data=fields, headers=HTMX)
+    assert re.findall(r'id="problem-is_vtpm_kept"[^>]*>([^<]+)<', refused.text) != [""]
+    assert "never started" in refused.text
+    town.site.host.write_tpm_state(uuid_of_source, "2.0", b"keys")
+    assert "only servers of your account" in alice.post(f"{capture}/plan", data=fields, headers=HTMX).text
+    begun = alice.post(capture, data=fields).headers["Location"]
+    town.site.run()
+    again = alice.open(f"{capture}?again={begun.rsplit('/', 1)[-1]}").form(capture)["fields"]
+    assert again["is_vtpm_kept"] == "yes"
+    wish = alice.open(deploy).form(deploy)["fields"]
+    assert "vtpm" in _named(alice.open(deploy))
+    several = alice.post(f"{deploy}/plan", data=wish | {"vtpm": "keep", "count": "2"}, headers=HTMX)
+    (marked,) = re.findall(r'id="problem-vtpm"[^>]*>([^<]+)<', several.text)
+    assert "one machine" in marked
+    begun = alice.post(deploy, data=wish | {"vtpm": "keep"}).headers["Location"]
+    town.site.run()
+    assert town.site.host.read_tpm_state(town.site.host.find_domain(wish["name"]).uuid, "2.0") == b"keys"
+    assert alice.open(f"{deploy}?again={begun.rsplit('/', 1)[-1]}").form(deploy)["fields"]["vtpm"] == "keep"
+    assert "vtpm" not in _named(alice.open(DEPLOY))
+
+
+def test_new_uuids_are_asked_for(alice, wish) -> None:
+    answer = alice.post(f"{DEPLOY}/plan", data=wish | {"is_renewed": "yes"}, headers=HTMX)
+    assert "UUIDs" in answer.text
+    assert "UUIDs" not in alice.post(f"{DEPLOY}/plan", data=wish, headers=HTMX).text
 
 
 def test_users_and_passwords_are_asked_for_and_never_in_a_page(town, alice, wish) -> None:

@@ -9,6 +9,7 @@ from starlette import responses
 
 from estampe import errors
 from estampe.client import client
+from estampe.model import configuration
 from estampe.model import operation as operations
 from estampe.schemas import capture
 from estampe.web import forms, guided, page
@@ -16,14 +17,20 @@ from estampe.web.pages import operations as operations_page
 from estampe.web.sections import Section
 
 pages = page.Pages(section=Section.SERVERS)
-_NAMES: Final = ("name", "note", "tags", "volumes", "keep", "remove", "stop_timeout_seconds")
+_NAMES: Final = ("name", "note", "tags", "volumes", "keep", "remove", "stop_timeout_seconds", "is_vtpm_kept")
 _ADDRESS: Final = "/servers/{server}/-/capture"
 
 
 async def _facts(view: page.View) -> dict[str, Any]:
     detail = await view.api.get_server(view.request.path_params["server"])
-    volumes = [] if detail.configuration is None else detail.configuration.volumes
-    return {"detail": detail, "server": detail.summary, "volumes": volumes, "names": _NAMES}
+    recorded = detail.configuration
+    return {
+        "detail": detail,
+        "server": detail.summary,
+        "volumes": [] if recorded is None else recorded.volumes,
+        "has_tpm": recorded is not None and any(each.what == configuration.EMULATED_TPM for each in recorded.left_out),
+        "names": _NAMES,
+    }
 
 
 def _read(view: page.View, facts: Mapping[str, Any]) -> capture.CaptureRequest:
@@ -42,6 +49,7 @@ def _read(view: page.View, facts: Mapping[str, Any]) -> capture.CaptureRequest:
         volumes=[] if is_all else chosen,
         is_forced=form.flag("is_forced"),
         is_sealed=form.flag("is_sealed"),
+        is_vtpm_kept=form.flag("is_vtpm_kept"),
         keep=form.lines("keep"),
         remove=form.lines("remove"),
         **({} if timeout is None else {"stop_timeout_seconds": float(timeout)}),
@@ -93,6 +101,6 @@ def _repeated(asked: Mapping[str, Any], facts: Mapping[str, Any]) -> forms.Form:
         name=asked.get("name"), note=asked.get("note"), tags=" ".join(asked.get("tags") or ()),
         keep="\n".join(asked.get("keep") or ()), remove="\n".join(asked.get("remove") or ()),
         volumes=list(asked.get("volumes") or [each.target for each in facts["volumes"]]),
-        is_forced=bool(asked.get("is_forced")), is_sealed=bool(asked.get("is_sealed", True)),
+        is_forced=bool(asked.get("is_forced")), is_vtpm_kept=bool(asked.get("is_vtpm_kept")), is_sealed=bool(asked.get("is_sealed", True)),
         stop_timeout_seconds=None if timeout is None else int(timeout),
     )  # fmt: skip

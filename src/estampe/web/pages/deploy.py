@@ -9,7 +9,7 @@ from starlette import responses
 
 from estampe import errors
 from estampe.client import client
-from estampe.model import final
+from estampe.model import final, visibility
 from estampe.model import operation as operations
 from estampe.model import template as model
 from estampe.schemas import deploy
@@ -23,7 +23,7 @@ SEEDS: Final = tuple(each.value for each in final.SeedFormat)
 KINDS: Final = ("ext4", "xfs", "btrfs", "vfat", "ntfs", "swap")  # of file systems that a new volume may get
 _NAMES: Final = (
     "name", "count", "cpus", "memory_bytes", "hostname", "fqdn", "search", "ssh_keys",
-    "users", "timezone", "commands", "user_data", "seed_format", "pool", "volume_format", "grown", "left_out", "new_volumes",
+    "users", "timezone", "commands", "user_data", "seed_format", "pool", "volume_format", "grown", "left_out", "new_volumes", "vtpm",
 )  # fmt: skip
 _OF_INTERFACE: Final = ("network", "addresses", "gateways", "dns", "routes", "mac")
 _OF_VOLUME: Final = ("name", "size_bytes", "kind", "mount_point")
@@ -51,6 +51,7 @@ async def _facts(view: page.View) -> dict[str, Any]:
         "otherwise": resources.otherwise(manifest, detail.template.characteristics),
         "growable": {} if manifest is None else layout.growable(layout.draw(manifest)),
         "is_windows": is_windows,
+        "has_vtpm": manifest is not None and manifest.has_vtpm and detail.template.scope is visibility.Scope.MINE,
         "formats": FORMATS,
         "seeds": SEEDS,
         "kinds": KINDS,
@@ -122,6 +123,8 @@ def _request(
         grown=list(form.values("grown")) if form.flag("is_grown") else [],
         is_grown=form.flag("is_grown"),
         is_shrunk=form.flag("is_shrunk"),
+        is_renewed=form.flag("is_renewed"),
+        vtpm=form.optional("vtpm"),
         left_out=list(form.values("left_out")),
         new_volumes=new_volumes,
     )
@@ -218,14 +221,14 @@ def _repeated(asked: Mapping[str, Any]) -> forms.Form:
         f"volume_sizes.{target}": forms.exact_size(size) for target, size in (asked.get("volume_sizes") or {}).items()
     }
     memory = asked.get("memory_bytes")
-    plain = ("name", "count", "cpus", "pool", "volume_format", "hostname", "fqdn", "timezone", "seed_format")
+    plain = ("name", "count", "cpus", "pool", "volume_format", "hostname", "fqdn", "timezone", "seed_format", "vtpm")
     return forms.filled(
         **{name: asked.get(name) for name in plain},
         **{name: bool(asked.get(name, True)) for name in ("is_started", "is_tuned", "is_grown")},
         **{name: list(asked.get(name) or ()) for name in ("grown", "left_out")},
         **{key: value for nth, each in enumerate(asked.get("interfaces") or ()) for key, value in _again(nth, each)},
         **{key: value for nth, each in enumerate(asked.get("new_volumes") or ()) for key, value in _volume(nth, each)},
-        is_shrunk=bool(asked.get("is_shrunk")),
+        **{name: bool(asked.get(name)) for name in ("is_shrunk", "is_renewed")},
         search=" ".join(asked.get("search") or ()),
         memory_bytes=None if memory is None else forms.exact_size(memory),
         ssh_keys="\n".join(asked.get("ssh_keys") or ()),
