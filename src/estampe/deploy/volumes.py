@@ -22,7 +22,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from estampe import errors
+from estampe import durability, errors
 from estampe.deploy import resolved as decisions
 from estampe.jobs import attempts
 from estampe.virt import base as virt
@@ -152,8 +152,4 @@ def _write_durably(path: Path, text: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     draft.rename(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    durability.sync_directory(path.parent)

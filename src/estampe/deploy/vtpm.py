@@ -30,35 +30,27 @@ def check(
     """
     if request.vtpm is None:
         return
+    problem = _problem(request, found, template, is_own=is_own)
+    if problem is not None:
+        raise errors.InvalidRequest(field="vtpm", problem=problem)
+    if is_kept(request) and not capabilities.has_tpm_emulator:
+        raise errors.HostLacks(what="TPM emulator", detail="it emulates none; install swtpm and swtpm-tools")
+
+
+def _problem(request: requests.DeployRequest, found: manifest.Manifest, template: str, *, is_own: bool) -> str | None:
     if not _is_emulated(found):
-        if any(each.what.startswith(_ANY) for each in found.configuration.left_out):
-            _refuse(f"the TPM of {template} was a host's own: a new server gets none")
-        _refuse(f"{template} has no TPM")
-    if request.vtpm == KEEP:
-        _check_keep(request, found, template, capabilities=capabilities, is_own=is_own)
-
-
-def _check_keep(
-    request: requests.DeployRequest,
-    found: manifest.Manifest,
-    template: str,
-    *,
-    capabilities: virt.Capabilities,
-    is_own: bool,
-) -> None:
+        is_any = any(each.what.startswith(_ANY) for each in found.configuration.left_out)
+        return f"the TPM of {template} was a host's own: a new server gets none" if is_any else f"{template} has no TPM"
+    if not is_kept(request):
+        return None
     if not is_own:
         # Whoever has them is, to all that trusts them, the server that they were captured from.
-        _refuse(
-            f"the keys of a TPM are given to servers of the account alone that {template} belongs to; {FRESH} can be given"
-        )
+        return f"the keys of a TPM are given to servers of the account alone that {template} belongs to; {FRESH} can be given"
     if found.vtpm is None:
-        _refuse(f"{_NOT_CAPTURED}; {FRESH} is what {template} can be given")
+        return f"{_NOT_CAPTURED}; {FRESH} is what {template} can be given"
     if request.count > 1:
-        _refuse(
-            f"{request.count} servers with one TPM would be one machine to whoever trusts its keys; deploy one, or choose {FRESH}"
-        )
-    if not capabilities.has_tpm_emulator:
-        raise errors.HostLacks(what="TPM emulator", detail="it emulates none; install swtpm and swtpm-tools")
+        return f"{request.count} servers with one TPM would be one machine to whoever trusts its keys; deploy one, or choose {FRESH}"
+    return None
 
 
 def is_kept(request: requests.DeployRequest) -> bool:
@@ -93,7 +85,3 @@ def _is_emulated(found: manifest.Manifest) -> bool:
     return found.vtpm is not None or any(
         each.what == configuration.EMULATED_TPM for each in found.configuration.left_out
     )
-
-
-def _refuse(problem: str) -> None:
-    raise errors.InvalidRequest(field="vtpm", problem=problem)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from estampe import config, errors, units
+from estampe import config, durability, errors, units
 from estampe.doctor import check
 from estampe.store import durable, local_layout
 
@@ -155,9 +155,5 @@ def _sync_seconds(directory: Path) -> float:
         file.write(b"\0" * 4096)
         file.flush()
         os.fsync(file.fileno())
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        durability.sync_directory(directory)
     return time.monotonic() - began

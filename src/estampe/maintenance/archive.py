@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NoReturn, Self
 
-from estampe import errors
+from estampe import durability, errors
 
 FORMAT: Final = "estampe-backup"
 VERSION: Final = 1
@@ -89,7 +89,7 @@ def write(path: Path, facts: Facts, directory: Path) -> int:
             _publish(draft, path)
         finally:
             draft.unlink(missing_ok=True)
-        _sync_directory(path.parent)
+        durability.sync_directory(path.parent)
         return path.stat().st_size
 
 
@@ -215,14 +215,6 @@ def _publish(draft: Path, path: Path) -> None:
 def _create(path: Path) -> BinaryIO:
     """A new file, readable by its owner only."""
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w+b")
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from estampe import durability
+
 ID_BYTES: Final = 32  # BLAKE3-256 of the chunk's plain bytes
 NO_CHUNK: Final = bytes(ID_BYTES)  # how a table file says "all zeros"; no BLAKE3 output is expected to be it
 _RUN: Final = struct.Struct("<QQ")  # first chunk index, number of ids that follow
@@ -184,11 +186,7 @@ class TableFile:
     def sync(self) -> None:
         """Make the table, and its name in its directory, durable."""
         os.fsync(self._fd)
-        directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        durability.sync_directory(self.path.parent)
 
     def close(self) -> None:
         """Close the file; the file itself stays."""

@@ -49,15 +49,6 @@ def sync_file_system(path: str) -> None:
         os.close(fd)
 
 
-def fsync_directory(path: str) -> None:
-    """Make the names in a directory durable. Raises: OSError."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def write_file(path: str, data: bytes, *, is_synced: bool) -> None:
     """Write a new file, readable by its owner only. Raises: OSError (then no file is left)."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
 
-from estampe import errors
+from estampe import durability, errors
 from estampe.store import base, durable, local_layout, local_scratch, local_writer
 
 _BODY_OVERHEAD: Final = 4096  # more than any codec's header: a longer file is not a body, and is not read into memory
@@ -147,7 +147,7 @@ class LocalStore:
             except FileExistsError:
                 if self.get_manifest(template_id) != data:
                     raise errors.ManifestExists(template=template_id) from None
-            durable.fsync_directory(self._layout.manifests)
+            durability.sync_directory(self._layout.manifests)
 
     def get_manifest(self, template_id: uuid.UUID) -> bytes:
         """See base.Store."""
@@ -173,7 +173,9 @@ class LocalStore:
             except FileNotFoundError:
                 return False
             finally:
-                durable.fsync_directory(self._layout.manifests)  # also where an earlier try removed it and was cut off
+                durability.sync_directory(
+                    self._layout.manifests
+                )  # also where an earlier try removed it and was cut off
         return True
 
     def available_bytes(self) -> int | None:

@@ -9,6 +9,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+from estampe import durability
+
 
 def read(path: str | Path, *, most_bytes: int) -> bytes | None:
     """The file's bytes, or None where it does not exist. Raises: OSError, also of what is no file, and of a longer one."""
@@ -40,16 +42,7 @@ def replace(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
         raise
-    sync_directory(path.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make durable what the directory names."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    durability.sync_directory(path.parent)
 
 
 def _give_to_owner_of(directory: Path, descriptor: int) -> None:

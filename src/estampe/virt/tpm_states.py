@@ -12,7 +12,7 @@ import uuid as uuids
 from pathlib import Path
 from typing import Final
 
-from estampe import errors, units
+from estampe import durability, errors, units
 from estampe.virt import state_files
 
 DEFAULT_DIRECTORY: Final = Path("/var/lib/libvirt/swtpm")
@@ -48,7 +48,7 @@ class TpmStates:
             path.parent.mkdir(mode=0o700, exist_ok=True)
             state_files.replace(path, data)
             for directory in (own, self._directory):
-                state_files.sync_directory(directory)
+                durability.sync_directory(directory)
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 needed = units.format_bytes(len(data))
