@@ -383,7 +383,7 @@ def test_what_is_foreign_answers_as_what_is_missing(world: World, name: str, rol
 
 
 def _without(text: str, things: Things) -> str:
-    for value in things.named().values():
+    for value in sorted(things.named().values(), key=len, reverse=True):  # one may be part of another
         text = text.replace(value, "<reference>")
     return text
 
