@@ -21,7 +21,15 @@ def test_a_script_as_a_note_and_as_a_name_harms_nobody(open_console) -> None:
         opened.visit(path)
         sync_api.expect(opened.page.get_by_text("<script>window.hurt = 1</script>").first).to_be_visible()
         assert opened.page.evaluate("window.hurt") is None
+    for path in ("/servers", "/operations"):  # where a server has such a name
+        opened.visit(path)
+        sync_api.expect(opened.page.get_by_role("link", name="<img src=x").first).to_be_visible()
+        assert opened.page.evaluate("window.hurt") is None
     opened.visit("/catalogue?name=%3Cimg src%3Dx onerror%3D%22window.hurt=1%22%3E")
+    assert opened.page.evaluate("window.hurt") is None
+    opened.visit("/servers/shop-01/-/capture")  # a template is given such a name
+    opened.page.locator("#field-name").fill("<script>window.hurt = 1</script>")
+    sync_api.expect(opened.page.locator("#problem-name")).not_to_be_empty()
     assert opened.page.evaluate("window.hurt") is None
 
 
