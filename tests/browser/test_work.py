@@ -6,6 +6,7 @@ import re
 
 import pytest
 from playwright import sync_api
+from tests.browser import console
 from tests.unit.web import town as towns
 
 from estampe.model import operation
@@ -209,14 +210,15 @@ def test_without_scripts_it_works_as_well(chromium, url: str, town: towns.Town) 
     context.close()
 
 
-def test_the_harness_hears_what_a_page_does_wrong(open_console, url: str) -> None:
+@pytest.mark.parametrize("device", console.DEVICES)
+def test_the_harness_hears_what_a_page_does_wrong(open_console, url: str, device: str) -> None:
     """Else a test that finds nothing would prove nothing."""
-    opened = open_console()
+    opened = open_console(device=device)
     opened.visit("/sign-in")
     opened.page.evaluate("console.error('a defect')")
     opened.page.evaluate("fetch('https://elsewhere.test/').catch(() => 0)")
     opened.page.evaluate(
-        "document.body.append(Object.assign(document.createElement('button'), {style: 'width: 2000px'}))"
+        "document.body.append(Object.assign(document.createElement('button'), {style: 'width: 1400px'}))"
     )
     opened.page.wait_for_timeout(100)
     assert any("a defect" in each for each in opened.complaints)
