@@ -32,6 +32,7 @@ TEMPLATE = "web"
 OFFERED = f"{OWNER}/{TEMPLATE}"  # as other accounts name it
 # Documentation addresses (RFC 5737), on no real network.
 SOURCE_ADDRESS, CLONE_ADDRESS, THIRD_ADDRESS = "192.0.2.10/24", "192.0.2.20/24", "192.0.2.30/24"
+CONSOLE = "127.0.0.1:8080"  # where `--serve` shows it, unless told otherwise
 MEBIBYTES = 256
 CLONE_BYTES = 6 << 30
 BOOT_SECONDS = 600.0  # under full emulation 60 s, on a busy machine several times that
@@ -359,10 +360,12 @@ def serve() -> int:
     if not OURS.state_directory.exists():
         print("there is nothing to serve: run script/demo first", file=sys.stderr)
         return 1
+    listen = os.environ.get("ESTAMPE_LISTEN", CONSOLE)
     print(
-        f"serving; in another terminal, as root:\n  export ESTAMPE_SOCKET={OURS.socket}\n  {installation.PROGRAM} --account acme template show web\n"
+        f"serving, and the console at http://{listen}/; in another terminal, as root:\n  export ESTAMPE_SOCKET={OURS.socket}\n"
+        f"  {installation.PROGRAM} --account acme template show web\n"
     )
-    os.environ.update(OURS.environment)
+    os.environ.update(OURS.environment | {"ESTAMPE_LISTEN": listen})
     sys.stdout.flush()
     return os.execv(installation.PROGRAM, [str(installation.PROGRAM), "serve"])  # noqa: S606 - becomes the daemon
 
@@ -418,7 +421,8 @@ _CACHE = {"kvm-probe.json", "appliance"}  # of the daemon, in its state director
 _LOOK_AROUND = f"""
 All three servers are left running (512 MiB each), the daemon is stopped. To look around, as root:
   virsh list                                 the servers, beside your own
-  script/demo --serve                        the daemon, until Ctrl-C; then in another terminal:
+  script/demo --serve                        the daemon, until Ctrl-C (ESTAMPE_LISTEN=HOST:PORT for another address of the
+                                             console than {CONSOLE}); then in another terminal:
     export ESTAMPE_SOCKET={OURS.socket}
     export ESTAMPE_ACCOUNT={OWNER}              you are the cloud operator, and act for whom you like
     .venv/bin/estampe template show {TEMPLATE}     what was captured, left out and sealed
@@ -427,6 +431,10 @@ All three servers are left running (512 MiB each), the daemon is stopped. To loo
     .venv/bin/estampe audit list               who did what, and what was refused
     .venv/bin/estampe store usage
     .venv/bin/estampe deploy {TEMPLATE} {NAME}-web-04 --network {CORNER.network} --address 192.0.2.40/24
+In a browser, where the servers have their serial consoles, too:
+    .venv/bin/estampe user add alice           asks for a password; then
+    .venv/bin/estampe member add alice --role owner
+    http://{CONSOLE}/                     (from elsewhere: ssh -L {CONSOLE.partition(":")[2]}:{CONSOLE} this-host)
 To remove all of it:
   script/demo --clean
 """

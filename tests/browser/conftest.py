@@ -20,7 +20,7 @@ from estampe import errors
 from estampe.api import server, tcp
 from estampe.db import schema
 from estampe.deploy import request as deploy
-from estampe.model import growth, operation
+from estampe.model import account, audit, growth, operation, visibility
 
 _READY_SECONDS = 30
 sync_api.expect.set_options(timeout=30_000)  # guests of other tests boot beside; what is there at once costs no time
@@ -52,8 +52,47 @@ def _fill(made: towns.Town) -> None:
     )  # fmt: skip
     made.services.deployments.start(made.acme.id, deploy.DeployRequest(template="web@3", name="shop-02"))
     made.site.run()
+    _offer(made)
     _count(made)
+    _look_after(made)
+    _keep(made)
     made.services.accounts.set_quota(made.acme.id, {"templates": 40, "cpus": 32, "stored_bytes": 4 * GIB})
+
+
+def _offer(made: towns.Town) -> None:
+    """The other account shares one of its templates, and publishes one."""
+    made.capture(made.globex, "base", note="hardened, with the monthly updates", server="lab-01", guest_of=towns.DEBIAN)
+    made.services.sharing.allow_publishing(made.globex.id, may_publish=True)
+    gina = made.actor(made.globex, "gina")
+    made.services.sharing.share(gina, "lab@1", "acme", visibility.Terms(note="for your own trials"), expires_at=None)
+    made.services.sharing.publish(gina, "base@1", visibility.Terms(note="for everybody"), is_unsealed_accepted=True)
+
+
+def _look_after(made: towns.Town) -> None:
+    """The store was checked, and a sweep tried; a program has a key."""
+    made.services.storage.check(account.DEFAULT_ACCOUNT_ID, sample=1.0)
+    made.site.run()
+    made.services.storage.sweep(account.DEFAULT_ACCOUNT_ID, is_dry_run=True, grace_seconds=None)
+    made.site.run()
+    made.services.keys.make(
+        account_id=made.acme.id, user_id=None, name="nightly capture", role=account.Role.OPERATOR, is_cloud_operator=False,
+        created_by="alice", expires_at=made.site.today + datetime.timedelta(days=90),
+    )  # fmt: skip
+
+
+def _keep(made: towns.Town) -> None:
+    """Who did what, as the gate would have kept it: the town is put together behind it."""
+    for actor, action, subject, code in (
+        ("alice", "start_capture", "web-01", None), ("alice", "share_template", "web@3 with globex", None),
+        ("victor", "delete_template", "web@3", errors.RoleDenied.code), ("alice", "publish_template", "db@1", None),
+        ("alice", "start_deployment", "web@3", None), ("alice", "open_screen", "shop-02", None),
+        ("alice", "close_screen", "shop-02", None), ("alice", "delete_template", "old@1", None),
+    ):  # fmt: skip
+        outcome = audit.Outcome.DONE if code is None else audit.Outcome.REFUSED
+        made.services.audit.record(
+            actor=actor, account=made.acme, action=action, subject=subject, address="192.0.2.4", outcome=outcome,
+            code=code, request_id=None,
+        )  # fmt: skip
 
 
 def _count(made: towns.Town) -> None:
@@ -77,7 +116,7 @@ def _spread(made: towns.Town) -> None:
         for nth, ((name, version), size) in enumerate(sizes.items()):
             at = made.site.today - datetime.timedelta(days=180 - 37 * nth)
             which = sa.and_(templates.c.name == name, templates.c.version == version)
-            values = {"created_at": at, "new_bytes": size * 1024**2}
+            values = {"created_at": at, "new_bytes": size * MIB, "data_bytes": (1024 + size) * 128}
             connection.execute(sa.update(templates).where(which).values(values))
 
 

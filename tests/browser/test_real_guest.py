@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 from playwright import sync_api
-from tests.browser import console
-from tests.support import corner, guests, installation
+from tests.browser import console, screens
+from tests.support import corner, guests, installation, shell
 from tests.unit.web import town as towns
 
 from estampe.client import client
@@ -21,6 +21,7 @@ pytestmark = [
     pytest.mark.requires_appliance,
 ]  # fmt: skip
 _LONG_MS = 300_000.0  # a guest is booted and an appliance launched, maybe without KVM and beside other tests
+_SCREEN = "<graphics type='vnc'><listen type='none'/></graphics><video><model type='vga'/></video>"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,9 @@ def daemon(our_corner: corner.Corner) -> Iterator[installation.Installation]:
 
 def _settle(made: installation.Installation, place: corner.Corner) -> None:
     disk = guests.Disk(path=guests.copy(guests.build("mini"), place.directory / "mini.raw"))
-    machine = guests.Machine(name=f"{place.prefix}-shop", disks=(disk,), has_kvm=made.settings["accelerator"] == "kvm")
+    machine = guests.Machine(
+        name=f"{place.prefix}-shop", disks=(disk,), has_kvm=made.settings["accelerator"] == "kvm", extra_devices=_SCREEN
+    )
     machine.define()
     with client.Client(made.socket) as office:
         for name, person in (("acme", "alice"), ("globex", "gina")):
@@ -58,7 +61,7 @@ def url(daemon: installation.Installation) -> str:
     return f"http://{daemon.settings['listen']}"
 
 
-def test_a_guest_is_captured_shared_deployed_and_its_template_deleted_and_restored(
+def test_a_guest_is_captured_shared_deployed_sat_down_at_and_its_template_deleted_and_restored(
     open_console, our_corner: corner.Corner, daemon: installation.Installation
 ) -> None:
     alice, gina = open_console(), open_console()
@@ -68,6 +71,8 @@ def test_a_guest_is_captured_shared_deployed_and_its_template_deleted_and_restor
     _share(alice)
     _deploy(gina, f"{our_corner.prefix}-new")
     assert our_corner.state(f"{our_corner.prefix}-new") == "running"
+    _see_it_boot(gina, f"{our_corner.prefix}-new")
+    _talk_to_it(gina, f"{our_corner.prefix}-new")
     _end_sharing(alice, gina)
     _delete_and_restore(alice)
 
@@ -114,6 +119,25 @@ def _deploy(gina: console.Console, name: str) -> None:
     sync_api.expect(gina.page.get_by_role("heading", level=1)).to_have_text(name)
     sync_api.expect(gina.page.locator(".badges")).to_contain_text("running")
     sync_api.expect(gina.page.locator(".report")).to_contain_text("identity of the machine")
+
+
+def _see_it_boot(gina: console.Console, name: str) -> None:
+    """The screen of the server that was deployed a moment ago, with what its firmware and its boot loader had to say."""
+    gina.expected.append(screens.HINT)
+    gina.page.get_by_role("link", name="Screen", exact=True).click()
+    screens.is_told(gina, "Connected")
+    told = ("SeaBIOS (version", "Booting from Hard Disk", "SYSLINUX 6")  # the last is from the volume that was restored
+    shell.wait_for("its boot text", lambda: all(each in screens.text(name) for each in told), deadline_seconds=60)
+    screens.await_what_qemu_shows(gina, name)
+
+
+def _talk_to_it(gina: console.Console, name: str) -> None:
+    """By its serial console: the guest tells its own number, which is the one that the deployment gave it."""
+    gina.page.get_by_role("link", name="Serial console").click()
+    screens.is_told(gina, "Connected")
+    gina.page.get_by_label("A line to send").fill("who are you?")
+    gina.page.get_by_role("button", name="Send", exact=True).click()
+    sync_api.expect(gina.page.locator("[data-view]")).to_contain_text(f"product_uuid={shell.virsh('domuuid', name)}")
 
 
 def _end_sharing(alice: console.Console, gina: console.Console) -> None:

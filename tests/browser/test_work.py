@@ -6,6 +6,7 @@ import re
 
 import pytest
 from playwright import sync_api
+from tests.browser import console
 from tests.unit.web import town as towns
 
 from estampe.model import operation
@@ -21,7 +22,15 @@ def test_a_script_as_a_note_and_as_a_name_harms_nobody(open_console) -> None:
         opened.visit(path)
         sync_api.expect(opened.page.get_by_text("<script>window.hurt = 1</script>").first).to_be_visible()
         assert opened.page.evaluate("window.hurt") is None
+    for path in ("/servers", "/operations"):  # where a server has such a name
+        opened.visit(path)
+        sync_api.expect(opened.page.get_by_role("link", name="<img src=x").first).to_be_visible()
+        assert opened.page.evaluate("window.hurt") is None
     opened.visit("/catalogue?name=%3Cimg src%3Dx onerror%3D%22window.hurt=1%22%3E")
+    assert opened.page.evaluate("window.hurt") is None
+    opened.visit("/servers/shop-01/-/capture")  # a template is given such a name
+    opened.page.locator("#field-name").fill("<script>window.hurt = 1</script>")
+    sync_api.expect(opened.page.locator("#problem-name")).not_to_be_empty()
     assert opened.page.evaluate("window.hurt") is None
 
 
@@ -201,14 +210,15 @@ def test_without_scripts_it_works_as_well(chromium, url: str, town: towns.Town) 
     context.close()
 
 
-def test_the_harness_hears_what_a_page_does_wrong(open_console, url: str) -> None:
+@pytest.mark.parametrize("device", console.DEVICES)
+def test_the_harness_hears_what_a_page_does_wrong(open_console, url: str, device: str) -> None:
     """Else a test that finds nothing would prove nothing."""
-    opened = open_console()
+    opened = open_console(device=device)
     opened.visit("/sign-in")
     opened.page.evaluate("console.error('a defect')")
     opened.page.evaluate("fetch('https://elsewhere.test/').catch(() => 0)")
     opened.page.evaluate(
-        "document.body.append(Object.assign(document.createElement('button'), {style: 'width: 2000px'}))"
+        "document.body.append(Object.assign(document.createElement('button'), {style: 'width: 1400px'}))"
     )
     opened.page.wait_for_timeout(100)
     assert any("a defect" in each for each in opened.complaints)

@@ -6,6 +6,7 @@ what the store holds, is looked up when somebody asks.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,7 @@ from starlette import types
 import estampe
 from estampe import errors
 from estampe.api import paths
-from estampe.model import operation
+from estampe.model import operation, terminal
 from estampe.store import usage as store_usage
 
 CONTENT_TYPE: Final = prometheus.CONTENT_TYPE_LATEST
@@ -98,6 +99,12 @@ class Metrics:
         self._stored_bytes = prometheus.Counter(
             "estampe_stored_bytes", "Bytes that captures which succeeded added to the store.", registry=self._registry
         )
+        self._terminals = prometheus.Gauge(
+            "estampe_open_terminals", "Screens and serial consoles of servers that somebody has open.",
+            ["kind"], registry=self._registry,
+        )  # fmt: skip
+        for each in terminal.Kind:
+            self._terminals.labels(each.value)
         build = prometheus.Info("estampe_build", "Which Estampe this is.", registry=self._registry)
         build.info({"version": estampe.__version__})
         for kind in operation.Kind:  # a counter that is there from the begin shows its first rise
@@ -111,6 +118,10 @@ class Metrics:
         """A request was answered."""
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._requests.labels(method, paths.template(scope), str(status)).observe(seconds)
+
+    def open_terminal(self, kind: terminal.Kind) -> contextlib.AbstractContextManager[None]:
+        """One more is open, while this lasts."""
+        return self._terminals.labels(kind.value).track_inprogress()
 
     def advanced(self, kind: operation.Kind, done_bytes: int) -> None:
         """See `jobs.metering.Meter`."""

@@ -13,7 +13,7 @@ import fastapi
 from starlette import concurrency
 
 from estampe import errors
-from estampe.api import access_table, gate, problems, relay, tickets
+from estampe.api import access_table, gate, metrics, problems, relay, tickets
 from estampe.api import dependencies as given
 from estampe.api import services as ports
 from estampe.model import access
@@ -112,7 +112,8 @@ async def _opened(websocket: fastapi.WebSocket, kind: terminals.Kind) -> AsyncIt
         async def look() -> terminals.Ending | None:
             return await _ending(websocket, server_id)
 
-        with end:
+        meter: metrics.Metrics = websocket.app.state.metrics
+        with end, meter.open_terminal(kind):
             yield relay.Relay(websocket=websocket, end=end, look=look, limits=known.limits).run
 
 

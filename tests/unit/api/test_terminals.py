@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -157,6 +158,17 @@ def test_opening_closing_and_refusals_are_in_the_audit_log(otto: browsers.Browse
         ("open_screen", "otto", "web-01", None), ("close_screen", "otto", "web-01", None),
         ("open_serial_console", "otto", "web-01", "ticket-refused"),
     ]  # fmt: skip
+
+
+def test_what_is_open_is_counted_for_the_metrics(otto: browsers.Browser, api: fastapi.FastAPI) -> None:
+    def counted() -> list[str]:
+        return re.findall(r"^estampe_open_terminals.* (.*)$", api.state.metrics.render().decode(), re.MULTILINE)
+
+    assert counted() == ["0.0", "0.0"]  # there from the begin, for screens and for serial consoles
+    with _open(otto, _ticket(otto)), _open(otto, _ticket(otto)), _open(otto, _ticket(otto, SERIAL), SERIAL):
+        assert counted() == ["2.0", "1.0"]
+    _refusal(otto, "a" * 43)
+    assert counted() == ["0.0", "0.0"]
 
 
 # --- tickets ----------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import uuid
 import pytest
 from tests.unit.web import reader
 
+from estampe.deploy import request as deploy
 from estampe.schemas import template
 from estampe.web import layout
 
@@ -30,6 +31,9 @@ def test_the_tabs_tell_own_from_shared_from_public(alice, gina) -> None:
     assert "Debian GNU/Linux 12 (bookworm)" in mine.text
     assert "Tuned for web pages" in mine.text
     assert "Earlier versions: @2 @1" in mine.text
+    assert re.search(r"active shared .* Size \S+ MiB Data \d+ KiB Publisher acme Captured \w+ \d+, \d+", mine.text), (
+        mine.text
+    )
     assert "old" not in mine.text.split()
     shared = gina.open("/catalogue?tab=shared")
     assert "/templates/acme/web@3" in shared.links
@@ -92,10 +96,33 @@ def test_a_template_tells_what_it_is(alice) -> None:
     assert "part of a volume group (LVM)" in logical
 
 
+def test_a_template_its_server_and_the_template_of_that_lead_to_each_other(town, alice) -> None:
+    stem = town.capture(town.acme, "stem")
+    town.services.deployments.start(town.acme.id, deploy.DeployRequest(template="stem@1", name="sprout-01"))
+    town.site.run()
+    server = alice.open("/servers/sprout-01")
+    assert "Deployed from stem@1" in server.text
+    assert f"/templates/{stem.reference}" in server.links
+    page = alice.open("/templates/stem@1")
+    (link,) = [each for each in page.links if each.startswith("/servers/")]
+    assert "sprout-01" in page.text.partition("Servers that were deployed from it")[2]
+    assert "sprout-01" in alice.open(link).text
+    town.capture(town.acme, "sprout", server="sprout-01")
+    page = alice.open("/templates/sprout@1")
+    assert "Whose template was stem@1" in page.text
+    assert "/templates/stem@1" in page.links
+    town.services.life.delete(town.acme.id, "stem@1", by="alice")
+    town.services.life.purge(town.acme.id, str(stem.id))
+    page = alice.open("/templates/sprout@1")
+    assert "Whose template was stem@1 (deleted)" in page.text
+    assert not [each for each in page.links if "stem" in each]
+
+
 def test_what_it_takes_of_the_store_is_counted_on_demand(alice) -> None:
     page = alice.open("/templates/web@3")
     assert "/templates/web@3/-/usage" in page.links
-    assert re.search(r"Needed by it alone \d+ B", alice.open("/templates/web@3/-/usage").text)
+    text = alice.open("/templates/web@3/-/usage").text
+    assert re.search(r"Data in its volumes \d+ KiB Stored, compressed \d+ KiB Needed by it alone \d+ B", text), text
 
 
 def test_a_viewer_is_offered_nothing_that_would_be_refused(town) -> None:

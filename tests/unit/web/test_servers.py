@@ -60,6 +60,13 @@ def test_a_server_tells_what_it_is(alice, fresh) -> None:
         assert told in text, told
 
 
+def test_addresses_are_those_that_its_agent_tells(town, alice, fresh) -> None:
+    assert "Addresses none told yet" in alice.open(f"/servers/{fresh}").text
+    town.site.add_server("told-01", is_running=True, addresses=["192.0.2.17", "2001:db8::17"])
+    town.services.servers.assign("told-01", town.acme.id)
+    assert "Addresses 192.0.2.17 2001:db8::17" in alice.open("/servers/told-01").text
+
+
 def test_one_is_shut_down_and_started(alice, fresh) -> None:
     _goes_to(_act(alice, fresh, "stop"), f"/servers/{fresh}")
     page = alice.open(f"/servers/{fresh}")

@@ -8,8 +8,10 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.api import fakes
 from tests.unit.web import reader
 
+from estampe.model import operation
 from estampe.web import plots
 
 AT = datetime.datetime(2026, 11, 23, 14, 5, tzinfo=datetime.UTC)
@@ -59,8 +61,9 @@ def test_the_whole_store_is_the_cloud_operators(alice, oscar) -> None:
         assert alice.fill(path).status_code == 403
     assert "/storage/whole" in oscar.open("/storage").links
     text = _plain(oscar.open("/storage/whole"))
-    for told in ("Size of all volumes", "Saved by deduplication", "What deleting a template would free"):
+    for told in ("Size of all volumes", "What deleting a template would free"):
         assert told in text, told
+    assert re.search(r"Saved by deduplication [1-9][\d.]* [KM]iB \(\d+%\)", text), text
 
 
 def test_the_whole_stores_growth_is_plotted_once_it_was_counted_twice(world, oscar_there, http) -> None:
@@ -98,6 +101,17 @@ def test_the_store_is_checked_and_swept_from_here(town, oscar) -> None:
     text = oscar.open("/storage").text
     assert "sound" in text
     assert "a trial" in text
+
+
+def test_the_last_check_tells_whether_the_store_is_sound(world, oscar_there) -> None:
+    assert "The store was not checked lately." in reader.Page(oscar_there.get("/storage").text).text
+    for is_sound, seen in ((True, "sound 5 of 7 chunks"), (False, "damaged 5 of 7 chunks")):
+        made = fakes.an_operation(
+            kind=operation.Kind.CHECK, state=operation.State.SUCCEEDED, ended_at=fakes.NOW,
+            result={"is_sound": is_sound, "checked_chunks": 5, "chunks": 7},
+        )  # fmt: skip
+        world.operations = {made.id: made}
+        assert seen in _plain(reader.Page(oscar_there.get("/storage").text))
 
 
 def test_an_account_without_templates_has_nothing_to_plot(town) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import hashlib
 import uuid
 from pathlib import Path
 from typing import Any
@@ -197,8 +198,12 @@ def _inventory(version: int) -> inventory.Inventory:
             *([inventory.User(name="shop", uid=998, shell="/usr/sbin/nologin")] if version > 2 else []),  # noqa: S604
         ),
         services=("nginx.service", "ssh.service", *(["shop.service"] if version > 1 else [])),
-        files={"/etc/nginx/nginx.conf": f"{version:064x}", "/etc/hosts": f"{7:064x}"},
+        files={"/etc/nginx/nginx.conf": _digest(f"of version {version}"), "/etc/hosts": _digest("hosts")},
     )
+
+
+def _digest(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _system(device: str, kind: str, size: int, used: int | None, mount_point: str | None) -> guest.FileSystem:
