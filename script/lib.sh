@@ -63,13 +63,16 @@ ensure_libvirt() {
 # It must not inherit our open files: whoever reads our output would wait for the daemon's end. Nor our environment: what
 # libvirt starts under other accounts (swtpm_setup) would look for its temporary directory in a TMPDIR of root's. It gets one
 # where QEMU's account must be able to walk anyway.
+# Under tini, since libvirt lets its QEMUs be orphans, and holds a server for running until somebody has reaped its QEMU. The
+# first process of a container may do so every two seconds, or never: so long each server then takes to be powered off.
 ensure_daemon() {
   pgrep --exact "$1" >/dev/null || (
     for fd in /proc/"$BASHPID"/fd/*; do
       fd=${fd##*/}
       ((fd <= 2)) || eval "exec $fd>&-"
     done
+    # shellcheck disable=SC2016  # $1 is the inner shell's
     as_root env --ignore-environment HOME=/root TMPDIR=/var/tmp PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
-      "/usr/sbin/$1" --daemon </dev/null >/dev/null 2>&1
+      setsid --fork sh -c 'exec tini -s -- "/usr/sbin/$1" </dev/null >>"/var/log/libvirt/$1.log" 2>&1' sh "$1"
   )
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright import sync_api
@@ -31,12 +32,12 @@ def our_corner() -> Iterator[corner.Corner]:
 
 
 @pytest.fixture(scope="module")
-def daemon(our_corner: corner.Corner) -> Iterator[installation.Installation]:
+def daemon(our_corner: corner.Corner, appliance_cache: Path) -> Iterator[installation.Installation]:
     """With two accounts, acme of alice and globex of gina, and a mini guest that runs and is acme's."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         listen = f"127.0.0.1:{probe.getsockname()[1]}"
-    with installation.working_in(our_corner, listen=listen) as made:
+    with installation.working_in(our_corner, appliance=appliance_cache, listen=listen) as made:
         _settle(made, our_corner)
         yield made
 

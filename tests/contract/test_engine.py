@@ -114,7 +114,7 @@ class DbosDaemon(Daemon):
 
 @pytest.fixture(scope="module")
 def primed(tmp_path_factory):
-    """A system database that knows the queue: on a new one DBOS takes a second to notice it."""
+    """A system database with its tables and its queue, to copy."""
     path = tmp_path_factory.mktemp("primed") / "jobs.sqlite"
     prime(f"sqlite:///{path}")
     return path

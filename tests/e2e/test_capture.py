@@ -75,20 +75,16 @@ def test_a_paused_server_is_paused_again(stage):
     assert stage.corner.state(name) == "paused"
 
 
-def test_a_guest_that_nobody_knows_is_captured_whole_and_told_as_not_sealed(stage):
-    name = stage.add_mini()
-    ended = capture(stage, name)
-    assert ended["result"]["is_sealed"] is False
-    sealing = stage.daemon.command("template", "show", name)["manifest"]["sealing"]
-    assert sealing["is_sealed"] is False
-    assert sealing["why_not"]
-
-
-def test_the_source_is_not_changed(stage):
+def test_a_guest_that_nobody_knows_is_captured_whole_told_as_not_sealed_and_not_changed(stage):
     name = stage.add_mini()
     path = stage.volume_path(name)
     before = (path.stat().st_mtime_ns, shell.run(["b2sum", str(path)]))
-    capture(stage, name)
+    ended = capture(stage, name)
+    assert ended["result"]["is_sealed"] is False
+    manifest = stage.daemon.command("template", "show", name)["manifest"]
+    assert (manifest["guest"], manifest["has_inventory"]) == (None, False)
+    assert manifest["sealing"]["is_sealed"] is False
+    assert manifest["sealing"]["why_not"] == "no operating system was found"
     assert (path.stat().st_mtime_ns, shell.run(["b2sum", str(path)])) == before
 
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support import installation
+
 from estampe import config, errors
 from estampe.model import configuration
 from estampe.virt import base as virt
@@ -52,8 +54,15 @@ class Server:
 class Site:
     """Made in its own directories; `close` removes all of it."""
 
-    def __init__(self, *, state: Path | None = None, store: Path | None = None, pool: Path | None = None) -> None:
-        """Places that are not given are made in the site's own directory."""
+    def __init__(
+        self,
+        *,
+        state: Path | None = None,
+        store: Path | None = None,
+        pool: Path | None = None,
+        appliance: Path | None = None,
+    ) -> None:
+        """Places that are not given are made in the site's own directory; an appliance is built there by who launches it."""
         self.token = f"estampe-f-{uuids.uuid4().hex[:8]}"
         # Not below pytest's own temporary directory, which QEMU's user may not walk through.
         self.directory = Path(tempfile.mkdtemp(prefix=f"{self.token}-", dir="/var/tmp"))
@@ -64,6 +73,8 @@ class Site:
         self.sources = self.directory / "sources"
         for made in (self.pool, self.sources):
             made.mkdir(mode=0o711, exist_ok=True)
+        if appliance is not None:
+            installation.share_appliance(appliance, self.state)
         self._devices: list[Path] = []
         self._undo = contextlib.ExitStack()
         self._undo.callback(shutil.rmtree, self.directory, ignore_errors=True)

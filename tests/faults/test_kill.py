@@ -150,8 +150,8 @@ def deploys(daemons, site):
 
 
 @pytest.fixture
-def site(daemons):
-    made = sites.Site()
+def site(daemons, appliance_cache):
+    made = sites.Site(appliance=appliance_cache)
     yield made
     daemons.end_all()
     made.close()

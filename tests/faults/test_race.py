@@ -23,8 +23,8 @@ LEVEL = 5
 
 
 @pytest.fixture
-def site(daemons):
-    made = sites.Site()
+def site(daemons, appliance_cache):
+    made = sites.Site(appliance=appliance_cache)
     made.settings["compression_level"] = LEVEL
     yield made
     daemons.end_all()

@@ -16,13 +16,13 @@ _HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
-def teller() -> Iterator[story.Teller]:
+def teller(appliance_cache: Path) -> Iterator[story.Teller]:
     settings = {
         "concurrent_captures": str(_AT_ONCE),
         "concurrent_deploys": str(2 * _AT_ONCE),
         "confirm_timeout_seconds": f"{story.BOOT_SECONDS:g}",
     }
-    with corner.made("mtx") as place, installation.working_in(place, **settings) as daemon:
+    with corner.made("mtx") as place, installation.working_in(place, appliance=appliance_cache, **settings) as daemon:
         yield story.Teller(corner=place, daemon=daemon, has_kvm=daemon.settings["accelerator"] == "kvm")
 
 

@@ -28,14 +28,15 @@ import sqlalchemy as sa
 from dbos._error import DBOSUnexpectedStepError  # 3.4 exports it nowhere else
 
 from estampe.db import postgresql, sqlite
-from estampe.jobs import base, outcome
+from estampe.jobs import base, dbos_queues, outcome
 
 _log = logging.getLogger(__name__)
 
 # Each kind has its queue, and a look at one takes some 4 ms of CPU: four queues looked at twice a second keep an idle daemon
-# at 3 % of a core (five times: 9 %, once: 2 %). What waits for it is the start of work that takes seconds to hours.
+# at 3 % of a core (five times: 9 %, once: 2 %). New work does not wait for one (`dbos_queues`), only what stood behind other work.
 QUEUE_INTERVAL_SECONDS: Final = 0.5
 _UNFINISHED: Final = ["ENQUEUED", "PENDING", "DELAYED"]
+_RECOVERY_SECONDS: Final = 5.0
 
 
 class _Strayed(BaseException):
@@ -65,7 +66,8 @@ class DbosEngine:
         self._running = _Running()
         self._database = _open(database_url)
         _quiet_logs()
-        dbos.DBOS(
+        self._executor_id = executor_id
+        instance = dbos.DBOS(
             config={
                 "name": "estampe",
                 # PostgreSQL's may hold a password, and DBOS writes what it gets into messages: the engine knows where to go.
@@ -81,6 +83,7 @@ class DbosEngine:
                 "notification_listener_polling_interval_sec": 0.1,
             }
         )
+        self._queues = dbos_queues.Queues(instance)
 
     def register(self, kind: str, body: base.Body, *, abandon: base.Abandon) -> None:
         """See `base.Engine`."""
@@ -101,20 +104,20 @@ class DbosEngine:
         """See `base.Engine`."""
         dbos.DBOS.launch()
         for kind in self._workflows:
-            dbos.DBOS.register_queue(
-                _queue(kind),
-                worker_concurrency=self._concurrency.get(kind, 1),
-                polling_interval_sec=self._queue_interval_seconds,
-                on_conflict="always_update",
+            self._queues.open(
+                _queue(kind), concurrency=self._concurrency.get(kind, 1), interval_seconds=self._queue_interval_seconds
             )
         for status in self._list_unfinished():
             if status.app_version != str(self._generation):
                 self._take_over(status)
+        self._await_recovery()
+        self._queues.serve()
 
     def start(self, kind: str, operation_id: uuid.UUID) -> None:
         """See `base.Engine`."""
         with dbos.SetWorkflowID(str(operation_id)), dbos.SetEnqueueOptions(app_version=str(self._generation)):
             dbos.DBOS.enqueue_workflow(_queue(kind), self._workflows[kind], str(operation_id))
+        self._queues.ring(_queue(kind))
 
     def list_unfinished(self) -> set[uuid.UUID]:
         """See `base.Engine`."""
@@ -138,6 +141,7 @@ class DbosEngine:
             _log.warning(
                 "closed while %d operations were inside a step; they go on at the next start", self._running.count
             )
+        self._queues.close()
         dbos.DBOS.destroy(destroy_registry=True)
         self._database.dispose()
 
@@ -155,6 +159,16 @@ class DbosEngine:
 
     def _list_unfinished(self) -> list[dbos.WorkflowStatus]:
         return dbos.DBOS.list_workflows(status=_UNFINISHED, load_input=False, load_output=False)
+
+    def _await_recovery(self) -> None:
+        """Until DBOS has put back into the queues what was cut off, which it does in a thread: the first look finds it then."""
+        deadline = time.monotonic() + _RECOVERY_SECONDS
+        while any(self._is_cut_off(status) for status in self._list_unfinished()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def _is_cut_off(self, status: dbos.WorkflowStatus) -> bool:
+        here = (str(self._generation), self._executor_id)
+        return status.status == "PENDING" and (status.app_version, status.executor_id) == here
 
     def _take_over(self, stranger: dbos.WorkflowStatus) -> None:
         """End a workflow of another generation by this generation's abandon body; a kill in between repeats it."""
@@ -175,6 +189,7 @@ class DbosEngine:
         workflow_id = f"{operation_id}@{self._generation}"
         with dbos.SetWorkflowID(workflow_id), dbos.SetEnqueueOptions(app_version=str(self._generation)):
             dbos.DBOS.enqueue_workflow(_queue(kind), self._abandoning[kind], str(operation_id), outcomes)
+        self._queues.ring(_queue(kind))
 
 
 class _Steps:

@@ -16,7 +16,11 @@ from estampe.db import visible_templates
 from estampe.jobs import base
 from estampe.model import listing, operation
 
-_POLL_SECONDS: Final = 0.2  # a row is read in well under a millisecond
+# A row is read in well under a millisecond. What ends soon is seen at once, and what takes minutes is not looked at more often
+# than five times a second, by each who waits for it.
+_FIRST_POLL_SECONDS: Final = 0.01
+_POLL_SECONDS: Final = 0.2
+_POLL_GROWTH: Final = 1.5
 
 
 def utc_now() -> datetime.datetime:
@@ -78,12 +82,13 @@ class Dispatcher:
         self, owner_id: uuid.UUID, reference: str, *, timeout_seconds: float, seen: str | None
     ) -> operation.Operation:
         """The operation as soon as it is not as `seen`, has ended, or the time is up. Raises: errors.OperationNotFound."""
-        deadline = time.monotonic() + timeout_seconds
+        deadline, pause = time.monotonic() + timeout_seconds, _FIRST_POLL_SECONDS
         while True:
             found = self.get(owner_id, reference)
             if found.change_token != seen or found.state.has_ended or time.monotonic() >= deadline:
                 return found
-            self.wait_for(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+            self.wait_for(min(pause, max(0.0, deadline - time.monotonic())))
+            pause = min(_POLL_SECONDS, pause * _POLL_GROWTH)
 
     def cancel(self, owner_id: uuid.UUID, reference: str) -> operation.Operation:
         """Ask it to stop. Raises: errors.OperationNotFound, errors.OperationEnded."""

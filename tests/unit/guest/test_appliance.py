@@ -62,6 +62,7 @@ print(json.dumps({"progress": json.dumps([job, {name: os.environ[name] for name 
     assert env == {
         "LIBGUESTFS_BACKEND": "direct",
         "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg",
+        "LIBGUESTFS_APPEND": "nosmap",
         "LIBGUESTFS_TMPDIR": str(tmp_path / "work/appliance-tmp"),
         "LIBGUESTFS_CACHEDIR": str(tmp_path / "kept"),
         "TMPDIR": str(tmp_path / "work/appliance-tmp"),

@@ -62,6 +62,28 @@ def test_no_more_operations_of_a_kind_run_than_allowed(make, concurrency, most):
     assert max(seen) == most
 
 
+def test_work_begins_at_once_however_seldom_a_queue_is_looked_at(make):
+    """New work, in an engine on new records, and what was cut off, at the next start."""
+    begun, lives = threading.Event(), []
+
+    def listen(steps):
+        lives.append("began")
+        begun.set()
+        while len(lives) == 1:
+            if steps.is_closing():
+                raise base.Interrupted
+            time.sleep(0.005)
+
+    body = lambda steps, _operation_id: steps.run("copy", lambda: listen(steps))  # noqa: E731
+    first = make(body, queue_interval_seconds=10 * DEADLINE_SECONDS)
+    first.start("capture", uuid.uuid4())
+    assert begun.wait(DEADLINE_SECONDS)
+    first.close(timeout_seconds=DEADLINE_SECONDS)
+    begun.clear()
+    make(body, queue_interval_seconds=10 * DEADLINE_SECONDS)
+    assert begun.wait(DEADLINE_SECONDS)
+
+
 def test_a_step_that_listens_ends_with_the_engine_and_runs_again(make):
     begun, lives = threading.Event(), []
 
