@@ -173,6 +173,16 @@ def test_advanced_wishes_are_asked_for_and_come_back_without_secrets(town, alice
     assert "vdb" in alice.open(f"/servers/{fresh}-c").text
 
 
+@pytest.mark.parametrize("address", [DEPLOY, CAPTURE])
+def test_every_problem_that_a_plan_may_tell_has_its_place_in_the_form(alice, address) -> None:
+    page = alice.open(address)
+    places = {told["id"] for _tag, told in page.tags if "id" in told}
+    answer = alice.post(f"{address}/plan", data=page.form(address)["fields"], headers=HTMX)
+    told = set(re.findall(r'id="(problem-[^"]+)"', answer.text))
+    assert told
+    assert told <= places
+
+
 def test_keys_of_a_tpm_and_new_uuids_are_asked_for_where_there_are_any(town, alice, fresh) -> None:
     capture, deploy = f"/servers/{fresh}-01/-/capture", f"/templates/{fresh}@2/-/deploy"
     assert "is_vtpm_kept" not in _named(alice.open(capture))

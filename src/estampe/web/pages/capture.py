@@ -17,19 +17,20 @@ from estampe.web.pages import operations as operations_page
 from estampe.web.sections import Section
 
 pages = page.Pages(section=Section.SERVERS)
-_NAMES: Final = ("name", "note", "tags", "volumes", "keep", "remove", "stop_timeout_seconds", "is_vtpm_kept")
+_NAMES: Final = ("name", "note", "tags", "volumes", "keep", "remove", "stop_timeout_seconds")
 _ADDRESS: Final = "/servers/{server}/-/capture"
 
 
 async def _facts(view: page.View) -> dict[str, Any]:
     detail = await view.api.get_server(view.request.path_params["server"])
     recorded = detail.configuration
+    has_tpm = recorded is not None and any(each.what == configuration.EMULATED_TPM for each in recorded.left_out)
     return {
         "detail": detail,
         "server": detail.summary,
         "volumes": [] if recorded is None else recorded.volumes,
-        "has_tpm": recorded is not None and any(each.what == configuration.EMULATED_TPM for each in recorded.left_out),
-        "names": _NAMES,
+        "has_tpm": has_tpm,
+        "names": (*_NAMES, *(["is_vtpm_kept"] if has_tpm else [])),
     }
 
 

@@ -23,7 +23,7 @@ SEEDS: Final = tuple(each.value for each in final.SeedFormat)
 KINDS: Final = ("ext4", "xfs", "btrfs", "vfat", "ntfs", "swap")  # of file systems that a new volume may get
 _NAMES: Final = (
     "name", "count", "cpus", "memory_bytes", "hostname", "fqdn", "search", "ssh_keys",
-    "users", "timezone", "commands", "user_data", "seed_format", "pool", "volume_format", "grown", "left_out", "new_volumes", "vtpm",
+    "users", "timezone", "commands", "user_data", "seed_format", "pool", "volume_format", "grown", "left_out", "new_volumes",
 )  # fmt: skip
 _OF_INTERFACE: Final = ("network", "addresses", "gateways", "dns", "routes", "mac")
 _OF_VOLUME: Final = ("name", "size_bytes", "kind", "mount_point")
@@ -43,6 +43,8 @@ async def _facts(view: page.View) -> dict[str, Any]:
     interfaces = range(min(_MOST_INTERFACES, max(1, recorded)))
     rows = range(_ROWS)
     is_windows = manifest is not None and manifest.guest is not None and manifest.guest.kind == _WINDOWS
+    is_own = detail.template.scope is visibility.Scope.MINE
+    has_vtpm = manifest is not None and manifest.has_vtpm and is_own
     return {
         "template": detail.template,
         "volumes": volumes,
@@ -51,7 +53,7 @@ async def _facts(view: page.View) -> dict[str, Any]:
         "otherwise": resources.otherwise(manifest, detail.template.characteristics),
         "growable": {} if manifest is None else layout.growable(layout.draw(manifest)),
         "is_windows": is_windows,
-        "has_vtpm": manifest is not None and manifest.has_vtpm and detail.template.scope is visibility.Scope.MINE,
+        "has_vtpm": has_vtpm,
         "formats": FORMATS,
         "seeds": SEEDS,
         "kinds": KINDS,
@@ -60,7 +62,7 @@ async def _facts(view: page.View) -> dict[str, Any]:
             *(f"interfaces.{nth}.{name}" for nth in interfaces for name in _OF_INTERFACE),
             *(f"new_volumes.{nth}.{name}" for nth in rows for name in _OF_VOLUME),
             *(f"users.{nth}.{name}" for nth in rows for name in _OF_USER if name != "password_hash" or not is_windows),
-            "admin_password" if is_windows else "password_hash",
+            "admin_password" if is_windows else "password_hash", *(["vtpm"] if has_vtpm else []),
         ),
     }  # fmt: skip
 
