@@ -41,4 +41,5 @@ def serving(world: fakes.World, socket_path: Path, *, endpoint: tcp.Endpoint | N
     finally:
         stops[0]()
         thread.join(30)
+        world.terminals.close()  # what the last test left open
         assert not thread.is_alive()
