@@ -384,6 +384,24 @@ def test_a_template_captured_from_anothers_is_ones_own_and_knows_its_parent(mark
     assert market.shown(market.initech, "globex/mine").parent is None
 
 
+def test_the_keys_of_a_tpm_are_for_the_account_that_captured_them_alone(market):
+    host = market.site.host
+    found = host.get_domain("acme-web-01")
+    tpm = '<tpm model="tpm-crb"><backend type="emulator" version="2.0"/></tpm></devices>'
+    host.define(found.configuration.domain_xml.replace("</devices>", tpm))
+    host.write_tpm_state(found.summary.uuid, "2.0", b"keys")
+    market.capture("acme-web-01", market.acme, is_new=False, name="web", is_vtpm_kept=True)
+    market.share("web@2")
+    market.publish("web@2")
+    for of in (market.globex, market.initech):
+        with pytest.raises(errors.InvalidRequest, match="of the account alone"):
+            market.begin(of, "acme/web@2", vtpm="keep")
+    market.deploy(market.globex, "acme/web@2", "theirs")
+    assert host.read_tpm_state(host.find_domain("theirs").uuid, "2.0") not in {None, b"keys"}
+    market.deploy(market.acme, "web@2", "ours", vtpm="keep")
+    assert host.read_tpm_state(host.find_domain("ours").uuid, "2.0") == b"keys"
+
+
 def test_a_disabled_one_is_seen_and_says_whom_to_ask(market):
     market.share()
     market.services.life.disable(market.acme.id, "web@1")
