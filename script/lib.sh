@@ -57,7 +57,7 @@ ensure_libvirt() {
     libvirt_answers && return
     sleep 0.5
   done
-  die "libvirt did not answer on qemu:///system within $((attempt / 2)) s; see: journalctl -u libvirtd, or run libvirtd -v"
+  die "libvirt did not answer on qemu:///system within $((attempt / 2)) s; see: journalctl -u libvirtd, or without systemd /var/log/libvirt/libvirtd.log"
 }
 
 # It must not inherit our open files: whoever reads our output would wait for the daemon's end. Nor our environment: what
