@@ -71,8 +71,8 @@ class Resolver:
         *,
         template: str,
         at: datetime.datetime,
+        is_own: bool,
         needs: characteristics.Characteristics | None = None,
-        is_own: bool = True,
     ) -> decisions.Resolved:
         """Decide everything, and check that it can be: names free, sizes enough, pool, networks, space, guest.
 

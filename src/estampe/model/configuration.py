@@ -58,6 +58,7 @@ class LeftOut:
 
 
 EMULATED_TPM: Final = "TPM (emulator)"  # as `LeftOut.what` names it
+TPM_VERSIONS: Final = ("1.2", "2.0")  # of the specification, as libvirt names them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

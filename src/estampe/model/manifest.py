@@ -224,7 +224,7 @@ def _check_blobs(header: _Header) -> None:
     if header.nvram is not None:
         _check_blob("NVRAM", header.nvram, header.chunk_size_bytes)
     if header.vtpm is not None:
-        if header.vtpm.version not in {"1.2", "2.0"}:
+        if header.vtpm.version not in configurations.TPM_VERSIONS:
             raise ValueError("its TPM is of no known version")
         _check_blob("TPM's state", header.vtpm.state, header.chunk_size_bytes)
     if header.inventory is not None:

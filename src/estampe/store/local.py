@@ -173,9 +173,8 @@ class LocalStore:
             except FileNotFoundError:
                 return False
             finally:
-                durability.sync_directory(
-                    self._layout.manifests
-                )  # also where an earlier try removed it and was cut off
+                # Also where an earlier try removed it and was cut off.
+                durability.sync_directory(self._layout.manifests)
         return True
 
     def available_bytes(self) -> int | None:

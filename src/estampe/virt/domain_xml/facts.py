@@ -17,7 +17,6 @@ from estampe.virt.domain_xml import document, left_out
 
 AGENT_CHANNEL: Final = "org.qemu.guest_agent.0"
 DEFAULT_TPM_VERSION: Final = "2.0"  # libvirt's where an emulated one's definition names none
-TPM_VERSIONS: Final = ("1.2", DEFAULT_TPM_VERSION)
 _UNITS: Final = {
     "b": 1, "bytes": 1, "KB": 1000, "k": 1024, "KiB": 1024, "MB": 1000**2, "M": 1024**2, "MiB": 1024**2,
     "GB": 1000**3, "G": 1024**3, "GiB": 1024**3, "TB": 1000**4, "T": 1024**4, "TiB": 1024**4,
@@ -223,8 +222,8 @@ def _tpm(devices: ET.Element) -> base.Tpm | None:
         problem = "its state is encrypted with a secret of this host's libvirt, which a template does not hold"
     elif backend.find("source") is not None:
         problem = "its state lies elsewhere than libvirt itself puts it"
-    elif version not in TPM_VERSIONS:
-        problem = f"it is of the version {version}; {' and '.join(TPM_VERSIONS)} are known"
+    elif version not in configuration.TPM_VERSIONS:
+        problem = f"it is of the version {version}; {' and '.join(configuration.TPM_VERSIONS)} are known"
     return base.Tpm(version=version, problem=problem)
 
 

@@ -100,10 +100,14 @@ def devices(element: ET.Element) -> Iterator[configuration.LeftOut]:
     for tpm in element.iterfind("tpm"):
         backend = tpm.find("backend")
         kind = backend.get("type", "?") if backend is not None else "?"
-        yield _left_out(
-            f"TPM ({kind})",
-            "its secrets belong to this one server, and were not asked for: a new server gets an empty one",
+        what = f"TPM ({kind})"
+        is_emulated = what == configuration.EMULATED_TPM
+        why = (
+            "its keys were not asked for: a new server gets an empty one"
+            if is_emulated
+            else "it is the host's own: a new server gets none"
         )
+        yield _left_out(what, why)
     for memory in element.iterfind("memory"):
         if memory.get("model") in {"nvdimm", "virtio-pmem"}:
             yield _left_out(f"{memory.get('model')} memory", "it lies on the host, not in the server's volumes")
