@@ -82,3 +82,8 @@ def origin(found: Seen | None, *, template_id: Any, last_name: str | None) -> st
         became = "in the trash" if found.template.state is templates.State.TRASHED else "deleted"
         return f"{found.reference} ({became})"
     return found.reference
+
+
+def leads_somewhere(origin_told: str) -> bool:
+    """Whether what `origin` told is a reference that can be followed: behind others stands what became of them."""
+    return " " not in origin_told

@@ -12,6 +12,7 @@ from typing import Any, Final
 import jinja2
 import markupsafe
 
+from estampe.model import sight
 from estampe.web import languages, words
 
 DIRECTORY: Final = Path(__file__).parent / "templates"
@@ -56,6 +57,7 @@ def _environment(language: languages.Language) -> jinja2.Environment:
         "word": lambda value: language.gettext(words.of(value)),
         "action": lambda name: language.gettext(words.of_action(name)),
     }
+    made.tests["followable"] = sight.leads_somewhere
     return made
 
 

@@ -115,7 +115,10 @@ def test_a_template_its_server_and_the_template_of_that_lead_to_each_other(town,
     town.services.life.purge(town.acme.id, str(stem.id))
     page = alice.open("/templates/sprout@1")
     assert "Whose template was stem@1 (deleted)" in page.text
-    assert not [each for each in page.links if "stem" in each]
+    server = alice.open("/servers/sprout-01")
+    assert "Deployed from stem@1 (deleted)" in server.text
+    for gone in (page, server, alice.open("/servers")):
+        assert not [each for each in gone.links if each.startswith("/templates/stem")]
 
 
 def test_what_it_takes_of_the_store_is_counted_on_demand(alice) -> None:
