@@ -298,6 +298,7 @@ def test_ctrl_c_before_the_daemon_has_answered_says_what_may_be(tmp_path: Path, 
         while not (asked := _request(listening)):
             pass  # the first connection only looks whether somebody listens
         with asked:
+            _await(lambda: _is_asleep(process.pid))  # a signal just before it falls asleep would wake nobody
             process.send_signal(signal.SIGINT)
             stdout, stderr = process.communicate(timeout=30)
     assert (process.returncode, stdout) == (130, ""), stderr
@@ -312,6 +313,12 @@ def _request(listening: socket.socket) -> socket.socket | None:
         return connection
     connection.close()
     return None
+
+
+def _is_asleep(process_id: int) -> bool:
+    """Whether the process waits for something, as proc_pid_stat(5) tells it."""
+    status = Path(f"/proc/{process_id}/stat").read_text("utf-8")
+    return status.rpartition(")")[2].split()[0] == "S"
 
 
 def _await(is_so: Callable[[], bool]) -> None:
