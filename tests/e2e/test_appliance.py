@@ -236,6 +236,7 @@ def check_changed(changed, before, after):
     assert data < 8 * MIB  # metadata and the journal's few blocks
 
 
+@pytest.mark.every_guest
 def test_a_file_system_with_errors_and_a_volume_of_noise_are_inspected_and_left_alone(
     tmp_path, copied, appliance_cache
 ):

@@ -92,13 +92,7 @@ def test_a_server_cannot_be_started_half_way(stage):
     volume = guests.Disk(path=stage.volume("big.raw", size_mib=1500, data_mib=1200), target="vdb")
     name = stage.add_mini(volume)
     begun = stage.daemon.command("capture", name, "--no-seal", "--no-wait")
-
-    def is_copying() -> bool:
-        seen = stage.daemon.command("operation", "show", begun["id"])
-        assert seen["state"] in {"queued", "running"}, seen
-        return seen["progress"]["phase"].startswith("copying")
-
-    shell.wait_for("the copy to begin", is_copying, deadline_seconds=60, poll_seconds=0.05)
+    stage.daemon.wait_for_phase(begun["id"], "copying")
     with pytest.raises(shell.Failed, match="lock"):
         shell.virsh("start", name)
     ended = stage.daemon.command("operation", "wait", begun["id"], deadline_seconds=300)
@@ -110,12 +104,9 @@ def test_a_capture_that_is_cancelled_leaves_nothing(stage, fails):
     volume = guests.Disk(path=stage.volume("big.raw", size_mib=1500, data_mib=1200), target="vdb")
     name = stage.add_mini(volume, is_started=True)
     begun = stage.daemon.command("capture", name, "--no-wait", "--no-seal", "--stop-timeout", "60s")
-
-    def is_copying() -> bool:
-        return stage.daemon.command("operation", "show", begun["id"])["progress"]["phase"].startswith("copying")
-
-    shell.wait_for("the copy to begin", is_copying, deadline_seconds=90, poll_seconds=0.05)
-    stage.daemon.command("operation", "cancel", begun["id"], "--yes")
+    stage.daemon.wait_for_phase(begun["id"], "copying")
+    with stage.daemon.client() as daemon:
+        daemon.cancel_operation(begun["id"])
     error = fails("operation", "wait", begun["id"])
     assert (error.status, error.code) == (9, "cancelled")
     assert stage.corner.state(name) == "running"
@@ -206,15 +197,15 @@ def test_ctrl_c_leaves_the_capture_running(stage):
     name = stage.add_mini(volume)
     argv, environment = stage.daemon.argv("capture", name, "--no-seal")
     following = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with stage.daemon.client() as daemon:
 
-    def find():
-        """The capture once it copies: by then the command follows it."""
-        found = [each for each in stage.daemon.command("operation", "list")["operations"] if each["subject"] == name]
-        return found[0] if found and found[0]["progress"]["phase"].startswith("copying") else None
+        def find():
+            return next((each for each in daemon.list_operations() if each.subject == name), None)
 
-    begun = shell.wait_for("the copy to begin", find, deadline_seconds=60, poll_seconds=0.05)
+        begun = shell.wait_for("the capture to begin", find, deadline_seconds=60, poll_seconds=0.02)
+    stage.daemon.wait_for_phase(str(begun.id), "copying")  # by then the command follows it
     following.send_signal(signal.SIGINT)
     _out, err = following.communicate(timeout=60)
     assert following.returncode == 130, err
-    assert f"estampe operation wait {begun['id']}" in err
-    assert stage.daemon.command("operation", "wait", begun["id"], deadline_seconds=300)["state"] == "succeeded"
+    assert f"estampe operation wait {begun.id}" in err
+    assert stage.daemon.command("operation", "wait", str(begun.id), deadline_seconds=300)["state"] == "succeeded"

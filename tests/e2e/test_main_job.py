@@ -193,6 +193,7 @@ def test_the_template_is_a_fraction_of_the_volume(story):
     assert 0 < story.captured["offline_seconds"] < WORK_SECONDS
 
 
+@pytest.mark.every_guest  # a launch of the appliance more, a minute and a half under full emulation
 def test_a_second_capture_stores_only_what_changed(story):
     """Last in the file: the clone, which has booted since, is shut down and captured."""
     story.daemon.command("server", "stop", story.clone, deadline_seconds=WORK_SECONDS)

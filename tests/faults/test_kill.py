@@ -24,7 +24,6 @@ EVENTS = ("begin", "end")
 LEAST_CASES = 22  # of each kind of operation
 RANDOM_KILLS = 8  # of each kind of operation
 KILLS_OF_ONE = 4  # of one operation, at most
-COPY_SECONDS = 1.5  # what a copy of the large server may take, about; a kill may come behind its end, too
 SEED = 20240229
 
 
@@ -197,18 +196,28 @@ def test_a_deploy_killed_at_each_of_its_steps_and_undo_steps(deploys, kills):
 
 
 class Copying:
-    """An operation that copies for a second or more, killed from outside whenever the dice say."""
+    """Operations that copy for half a second or more, killed from outside whenever the dice say."""
 
     def __init__(self, bench, kills, seed):
         self.bench, self._kills, self._random = bench, kills, random.Random(seed)
+        self._copy_seconds = 0.0
 
-    def run(self, do, phase, *, copy_seconds, **request):
+    def run_undisturbed(self, do, phase, **request):
+        """The operation; how long it copies is how late the others are killed. A kill may come behind a copy's end, too."""
+        operation = self.bench.life.ask(do, **request)
+        self.bench.life.wait_for_phase(operation, phase)
+        copies_since = time.monotonic()
+        ended = self.bench.life.wait(operation)
+        self._copy_seconds = time.monotonic() - copies_since
+        return ended
+
+    def run(self, do, phase, **request):
         """The operation, killed again and again, and at last let go on to its end."""
         operation = self.bench.life.ask(do, **request)
         self.bench.life.wait_for_phase(operation, phase)
         times = []
         for _ in range(KILLS_OF_ONE):
-            times.append(self._random.uniform(0, copy_seconds))
+            times.append(self._random.uniform(0, self._copy_seconds))
             time.sleep(times[-1])
             if self.bench.life.ask("wait", id=operation, timeout_seconds=0)["has_ended"]:
                 times.pop()
@@ -232,13 +241,19 @@ def test_captures_killed_at_random_times_while_they_copy(daemons, site, kills):
     definition = site.definition(server)
     bench.before = left.files(site)
     copying, killed = Copying(bench, kills, SEED), 0
-    while killed < RANDOM_KILLS:
-        ended, times = copying.run("capture", "copying", copy_seconds=COPY_SECONDS, server=server.name, is_sealed=False)
-        killed += times
+    request = {"server": server.name, "is_sealed": False}
+
+    def judge(ended):
         template = bench.template_is_whole(ended, server)
         left.server_is_as_before(site, server, definition=definition, power_state="shut off")
         bench.nothing_is_left()
         bench.forget_template(template)
+
+    judge(copying.run_undisturbed("capture", "copying", **request))
+    while killed < RANDOM_KILLS:
+        ended, times = copying.run("capture", "copying", **request)
+        killed += times
+        judge(ended)
 
 
 def test_deploys_killed_at_random_times_while_they_hydrate(daemons, site, kills):
@@ -247,18 +262,24 @@ def test_deploys_killed_at_random_times_while_they_hydrate(daemons, site, kills)
     bench.before = left.files(site)
     template = bench.template_is_whole(bench.run("capture", server=server.name, is_sealed=False), server)
     copying, killed = Copying(bench, kills, SEED + 1), 0
-    for nth, volume_format in enumerate(itertools.cycle(("raw", "qcow2"))):
-        name = f"{site.token}-print-{nth}"
-        ended, times = copying.run(
-            "deploy", "restoring", copy_seconds=COPY_SECONDS, template=template, name=name, is_started=False,
-            volume_format=volume_format,
-        )  # fmt: skip
-        killed += times
+    names = (f"{site.token}-print-{nth}" for nth in itertools.count())
+    formats = itertools.cycle(("raw", "qcow2"))
+
+    def request():
+        return {"template": template, "name": next(names), "is_started": False, "volume_format": next(formats)}
+
+    def judge(ended, name):
         bench.server_is_deployed(ended, name, server)
         bench.delete_server(name)
         bench.nothing_is_left()
-        if killed >= RANDOM_KILLS:
-            return
+
+    asked = request()
+    judge(copying.run_undisturbed("deploy", "restoring", **asked), asked["name"])
+    while killed < RANDOM_KILLS:
+        asked = request()
+        ended, times = copying.run("deploy", "restoring", **asked)
+        killed += times
+        judge(ended, asked["name"])
 
 
 # --- guests --------------------------------------------------------------------------------------------------------------

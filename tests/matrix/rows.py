@@ -132,9 +132,6 @@ ROWS = (
 
 NAMES = tuple(row.name for row in ROWS)
 
-# Of every test run: the one that needs no Debian packages to be built from, and boots in seconds.
-ALWAYS = ("opaque",)
-
 
 def fqdn(row: Row, nth: int) -> str:
     """The full name that clone `nth` gets."""

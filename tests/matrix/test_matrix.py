@@ -6,6 +6,7 @@ import pytest
 from tests.matrix import rows, story, table
 
 pytestmark = [
+    pytest.mark.every_guest,  # each is booted twice, a minute each under full emulation
     pytest.mark.requires_libvirt,
     pytest.mark.requires_qemu,
     pytest.mark.requires_root,
@@ -18,19 +19,17 @@ pytestmark = [
 
 
 def guests(*found: rows.Row) -> pytest.MarkDecorator:
-    """Each guest is booted twice, a minute each under full emulation: in every test run those of `rows.ALWAYS` are."""
-    marks = {row.name: [] if row.name in rows.ALWAYS else [pytest.mark.every_guest] for row in found}
-    return pytest.mark.parametrize("name", [pytest.param(name, marks=marks[name]) for name in marks])
+    return pytest.mark.parametrize("name", [row.name for row in found])
 
 
-every_guest = guests(*rows.ROWS)
+all_guests = guests(*rows.ROWS)
 systems = guests(*(row for row in rows.ROWS if not row.is_opaque))
 without_seed = guests(*(row for row in rows.ROWS if not row.is_opaque and not row.has_seed))
 
 renewed = guests(*(row for row in rows.ROWS if row.is_renewed))
 
 
-@every_guest
+@all_guests
 def test_the_file_systems_fill_the_larger_volumes(told, name):
     for clone in told.clones:
         if told.row.is_opaque:
@@ -70,13 +69,13 @@ def test_time_zone_and_key_of_root_are_as_asked_for(told, name):
         assert clone.told["authorized_keys"].split() == [told.source.told["authorized_keys"], "matrix@test"]
 
 
-@every_guest
+@all_guests
 def test_the_files_of_the_source_are_there(told, name):
     assert told.source.told["files"]
     assert [clone.told["files"] for clone in told.clones] == [told.source.told["files"]] * 2
 
 
-@every_guest
+@all_guests
 def test_no_identity_is_in_common_with_each_other_or_the_source(told, name):
     servers = [server.told for server in (told.source, *told.clones)]
     for identity in story.IDENTITIES:
@@ -109,7 +108,7 @@ def test_nothing_tells_of_the_sources_use(told, name):
     assert [clone.told["traces"] for clone in told.clones] == ["", ""]
 
 
-@every_guest
+@all_guests
 def test_the_sources_volumes_are_what_they_were(told, name):
     assert told.sums_after == told.sums_before
 
@@ -120,12 +119,12 @@ def test_the_template_is_sealed(told, name):
     assert sealing["is_sealed"], sealing["why_not"]
 
 
-@every_guest
+@all_guests
 def test_the_deploy_is_confirmed_where_there_is_an_agent(told, name):
     assert [clone.is_confirmed for clone in told.clones] == [told.row.has_agent] * 2
 
 
-@pytest.mark.parametrize("name", [row.name for row in rows.ROWS if row.is_opaque])
+@guests(*(row for row in rows.ROWS if row.is_opaque))
 def test_an_opaque_guest_is_captured_whole_and_its_report_says_what_that_means(told, name):
     assert told.template["manifest"]["guest"] is None
     assert told.template["manifest"]["sealing"]["is_sealed"] is False
@@ -133,7 +132,7 @@ def test_an_opaque_guest_is_captured_whole_and_its_report_says_what_that_means(t
     assert "the guest is not known" in left["host name, network and accounts"]
 
 
-@every_guest
+@all_guests
 def test_the_table_in_the_reference_is_what_this_run_found(told, name, request):
     """Last in the file: with `--write-guests`, what was proved above is written into it first."""
     if request.config.getoption("--write-guests"):

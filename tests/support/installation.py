@@ -18,6 +18,8 @@ from typing import Any, Self
 
 from tests.support import corner, guests, shell
 
+from estampe.client import client
+
 PROGRAM = guests.REPOSITORY / ".venv/bin/estampe"
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
@@ -146,6 +148,23 @@ class Installation:
         if done.returncode != 0 and not (may_fail and done.stdout):
             raise CommandFailed(done.returncode, _problem(done.stderr), arguments)
         return json.loads(done.stdout)
+
+    def client(self) -> client.Client:
+        """Context manager. Where a test must be quick: a command takes a second, and on a busy machine several."""
+        return client.Client(self.socket)
+
+    def wait_for_phase(self, operation_id: str, phase: str, *, deadline_seconds: float = 120.0) -> None:
+        """Return as soon as the operation is in a phase that begins so. Raises: AssertionError where it ends before."""
+        with self.client() as daemon:
+
+            def is_there() -> bool:
+                seen = daemon.get_operation(operation_id)
+                assert not seen.state.has_ended, seen
+                return seen.progress.phase.startswith(phase)
+
+            shell.wait_for(
+                f"the operation to be {phase}", is_there, deadline_seconds=deadline_seconds, poll_seconds=0.02
+            )
 
     def argv(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
         """A command to be run by hand, and its environment."""
