@@ -201,6 +201,7 @@ def test_keys_of_a_tpm_and_new_uuids_are_asked_for_where_there_are_any(town, ali
     town.site.run()
     again = alice.open(f"{capture}?again={begun.rsplit('/', 1)[-1]}").form(capture)["fields"]
     assert again["is_vtpm_kept"] == "yes"
+    assert "Keys of its TPM" in alice.open(f"/templates/{fresh}@2").text
     wish = alice.open(deploy).form(deploy)["fields"]
     assert "vtpm" in _named(alice.open(deploy))
     several = alice.post(f"{deploy}/plan", data=wish | {"vtpm": "keep", "count": "2"}, headers=HTMX)
@@ -211,6 +212,7 @@ def test_keys_of_a_tpm_and_new_uuids_are_asked_for_where_there_are_any(town, ali
     assert town.site.host.read_tpm_state(town.site.host.find_domain(wish["name"]).uuid, "2.0") == b"keys"
     assert alice.open(f"{deploy}?again={begun.rsplit('/', 1)[-1]}").form(deploy)["fields"]["vtpm"] == "keep"
     assert "vtpm" not in _named(alice.open(DEPLOY))
+    assert "Keys of its TPM" not in alice.open(f"/templates/{fresh}@1").text
 
 
 def test_new_uuids_are_asked_for(alice, wish) -> None:
