@@ -22,7 +22,7 @@ _DESCRIBED = schemathesis.openapi.from_asgi("/v1/openapi.json", _API).exclude(pa
 
 @_DESCRIBED.parametrize()
 @hypothesis.settings(
-    max_examples=10,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(hypothesis.HealthCheck),

@@ -183,7 +183,7 @@ def test_every_problem_that_a_plan_may_tell_has_its_place_in_the_form(alice, add
     assert told <= places
 
 
-def test_keys_of_a_tpm_and_new_uuids_are_asked_for_where_there_are_any(town, alice, fresh) -> None:
+def test_the_keys_of_a_tpm_are_asked_for_and_told_where_there_are_any(town, alice, gina, fresh) -> None:
     capture, deploy = f"/servers/{fresh}-01/-/capture", f"/templates/{fresh}@2/-/deploy"
     assert "is_vtpm_kept" not in _named(alice.open(capture))
     uuid_of_source = town.site.host.find_domain(f"{fresh}-01").uuid
@@ -201,7 +201,9 @@ def test_keys_of_a_tpm_and_new_uuids_are_asked_for_where_there_are_any(town, ali
     town.site.run()
     again = alice.open(f"{capture}?again={begun.rsplit('/', 1)[-1]}").form(capture)["fields"]
     assert again["is_vtpm_kept"] == "yes"
-    assert "Keys of its TPM" in alice.open(f"/templates/{fresh}@2").text
+    assert "in it, for a server of your account" in alice.open(f"/templates/{fresh}@2").text
+    alice.act(f"{fresh}@2", "share", account="globex")
+    assert "in it, for servers of its own account alone" in gina.open(f"/templates/acme/{fresh}@2").text
     wish = alice.open(deploy).form(deploy)["fields"]
     assert "vtpm" in _named(alice.open(deploy))
     several = alice.post(f"{deploy}/plan", data=wish | {"vtpm": "keep", "count": "2"}, headers=HTMX)
@@ -213,6 +215,16 @@ def test_keys_of_a_tpm_and_new_uuids_are_asked_for_where_there_are_any(town, ali
     assert alice.open(f"{deploy}?again={begun.rsplit('/', 1)[-1]}").form(deploy)["fields"]["vtpm"] == "keep"
     assert "vtpm" not in _named(alice.open(DEPLOY))
     assert "Keys of its TPM" not in alice.open(f"/templates/{fresh}@1").text
+
+
+def test_a_template_with_the_firmwares_variables_says_so(town, alice, fresh) -> None:
+    found = town.site.host.get_domain(town.site.host.find_domain(f"{fresh}-01").uuid)
+    firmware = '<loader readonly="yes" type="pflash">/code.fd</loader><nvram>/vars.fd</nvram></os>'
+    town.site.host.define(found.configuration.domain_xml.replace("</os>", firmware))
+    town.site.host.write_nvram("/vars.fd", b"variables")
+    assert "UEFI" not in alice.open(f"/templates/{fresh}@1").text
+    town.capture(town.acme, fresh, server=f"{fresh}-01")
+    assert "UEFI, with its variables" in alice.open(f"/templates/{fresh}@2").text
 
 
 def test_new_uuids_are_asked_for(alice, wish) -> None:
